@@ -1,0 +1,54 @@
+# Every target sets up what it needs and reuses what is there. `make demo` and `make test` work on a fresh machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT := out
+
+.PHONY: demo test check bench soak fmt clean
+
+demo: $(VENV)/run.stamp  ## play one random game on a small hexagon and draw its last position
+	$(BIN)/ringrift warmup
+	$(BIN)/ringrift play --board-type hex8 --num-players 2 --agents random,random --seed 7 --record $(OUT)/demo.json
+	$(BIN)/ringrift show $(OUT)/demo.json --svg $(OUT)/demo.svg
+
+test: $(VENV)/dev.stamp  ## static checks and all tests
+	$(MAKE) --no-print-directory check
+	$(BIN)/ringrift warmup
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev.stamp  ## formatting, lint, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/run.stamp  ## engine benchmark with its bound, as JSON
+	$(BIN)/python benchmarks/engine.py
+
+soak: $(VENV)/dev.stamp  ## the property tests again, with far more games
+	RINGRIFT_TEST_SCALE=25 $(BIN)/python -m pytest tests/property
+
+fmt: $(VENV)/dev.stamp  ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove the virtual environment and everything that was made
+	rm -rf $(VENV) $(OUT) build *.egg-info
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "RingRift needs Python 3.11 or newer; say which with: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' \
+	    || { echo "Python cannot make virtual environments; on Debian/Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "making the virtual environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing RingRift into $(VENV)"
+	@$(BIN)/python -m pip install --progress-bar on --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp
+	@echo "installing the test tools into $(VENV)"
+	@$(BIN)/python -m pip install --progress-bar on --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,221 @@
+"""`ringrift play`: a game in the terminal, people and computer players in any mix."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from ringrift_core.errors import RulesError, StorageError
+from ringrift_core.game import Game
+from ringrift_core.game.explain import MEANINGS, letters
+from ringrift_core.game.record import record_of
+from ringrift_core.game.text_board import LEGEND
+
+AGENTS = ("human", "random")
+SEAT_STYLES = {1: "bold red", 2: "bold blue", 3: "bold yellow", 4: "bold green"}
+LISTED = 40  # legal plies shown by one `?`
+HELP = """\
+Type a ply as it is written in the list, or one of:
+  ?          what this phase is about, and the legal plies by kind
+  ? TEXT     the legal plies that begin with TEXT, for example: ? M 0,0
+  undo       take back the last choice of a person and all that followed
+  svg FILE   write a picture of the position
+  save FILE  write the record so far
+  quit       end the session"""
+PHASE_HELP = {
+    "ring_placement": "Put 1-3 rings on an empty cell or one ring on any stack, or skip if another stack can act. "
+    "The stack you build must move in this turn, and must be able to.",
+    "movement": "Move a stack you control in a straight line, at least as far as it is high; it leaves a marker. "
+    "Or capture: jump over the first stack in line if your cap is at least as high as its cap. Foreign markers you "
+    "pass become yours, your own collapse to territory; landing on a marker costs your top ring.",
+    "capture": "The stack that moved may capture on, or you skip.",
+    "chain_capture": "The capturing stack must go on while it can.",
+    "line_processing": "Your lines of markers collapse to territory. A whole line costs the top ring of a stack of "
+    "yours, the minimum of a longer one is free.",
+    "territory_processing": "Regions that are cut off and hold fewer colours than are in play may be claimed; each "
+    "costs the cap of a stack of yours outside it.",
+    "forced_elimination": "You could do nothing in this turn: one of your caps is eliminated, choose which.",
+}
+
+
+class Player(Protocol):
+    """Who chooses for a seat: the text of a legal ply, or None to stop the game."""
+
+    def choose(self, game: Game) -> str | None:
+        """Choose one of `game.legal_plies()`."""
+
+
+class RandomPlayer:
+    """Uniform over the legal plies."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+
+    def choose(self, game: Game) -> str | None:
+        """One of the legal plies."""
+        plies = game.legal_plies()
+        return plies[int(self._rng.integers(len(plies)))]
+
+
+class Human:
+    """Asks at the terminal until there is a legal ply."""
+
+    def __init__(self, console: Console, read: Callable[[str], str]) -> None:
+        self._console = console
+        self._read = read
+
+    def choose(self, game: Game) -> str | None:
+        """Read commands until one is a legal ply or ends the session."""
+        show_board(self._console, game)
+        plies = game.legal_plies()
+        self._console.print(
+            f"{len(plies)} legal plies of the kinds {', '.join(letters(plies))}; ? explains them", style="dim"
+        )
+        while True:
+            try:
+                line = self._read(f"seat {game.player}, {game.phase.replace('_', ' ')}> ").strip()
+            except (EOFError, KeyboardInterrupt):
+                self._console.print()
+                return None
+            if line in {"quit", "exit", "q"}:
+                return None
+            if line == "undo" or line in plies:
+                return line
+            self._console.print(self._answer(game, line), highlight=False, markup=False)
+
+    def _answer(self, game: Game, line: str) -> str:
+        word, _, rest = line.partition(" ")
+        try:
+            if word == "?":
+                return explain_phase(game, rest.strip())
+            if word in {"", "help"}:
+                return HELP
+            if word in {"svg", "save"}:
+                return _write(Path(rest.strip() or f"game.{'svg' if word == 'svg' else 'json'}"), word, game)
+            game.play(line)
+        except (RulesError, StorageError) as error:
+            return str(error)
+        raise AssertionError("a ply that is not in the legal list was played")
+
+
+def explain_phase(game: Game, prefix: str) -> str:
+    """What the phase is about and which plies are legal, or those that begin with a text."""
+    plies = game.legal_plies()
+    if prefix:
+        found = [ply for ply in plies if ply.startswith(prefix)]
+        more = f"\n... and {len(found) - LISTED} more" if len(found) > LISTED else ""
+        return "\n".join(found[:LISTED]) + more if found else f"no legal ply begins with {prefix!r}"
+    kinds = []
+    for letter in letters(plies):
+        of_kind = [ply for ply in plies if ply.split(" ", 1)[0] == letter]
+        examples = "; ".join(of_kind[:4]) + ("; ..." if len(of_kind) > 4 else "")
+        kinds.append(f"  {letter:4}{MEANINGS[letter]} ({len(of_kind)}): {examples}")
+    return "\n".join([PHASE_HELP[game.phase], *kinds, f"Board: {LEGEND}", HELP])
+
+
+def show_board(console: Console, game: Game) -> None:
+    """The board with seats in their colours."""
+    text = Text(game.text())
+    for seat, style in SEAT_STYLES.items():
+        text.highlight_regex(rf"(?<=[\s])([*#]{seat}|[1-4]{{0,3}}{seat}|{seat}:\d+/\d+)(?=\s)", style)
+        text.highlight_regex(rf"seat {seat} .*", style.removeprefix("bold "))
+    console.print()
+    console.print(text, no_wrap=True, crop=False)
+
+
+def _write(path: Path, kind: str, game: Game) -> str:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = game.svg() if kind == "svg" else json.dumps(record_of(game, path.stem)) + "\n"
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error}") from None
+    return f"wrote {path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A game in the terminal and who sits at it."""
+
+    game: Game
+    players: list[Player]  # by agent, agent 1 first
+    console: Console
+
+    def run(self) -> None:
+        """Play until the game is over or a person stops."""
+        while not self.game.over:
+            self._note_forced()
+            if self.game.over:
+                break
+            seat = self.game.player
+            player = self.players[self.game.agent_of_seat[seat - 1] - 1]
+            choice = player.choose(self.game)
+            if choice is None:
+                self.console.print(f"stopped after {len(self.game.plies)} plies")
+                return
+            if choice == "undo":
+                self._undo()
+                continue
+            self.game.play(choice)
+            self.console.print(f"ply {len(self.game.plies):4}  seat {seat}  {choice}", highlight=False, markup=False)
+        self._finish()
+
+    def _note_forced(self) -> None:
+        first = len(self.game.plies)
+        self.game.advance()
+        forced = self.game.plies[first:]
+        if forced:
+            self.console.print(f"      forced: {'; '.join(forced)}", style="dim", highlight=False, markup=False)
+
+    def _undo(self) -> None:
+        """Back to the last position in which a person had a choice."""
+        while self.game.plies:
+            self.game.undo()
+            agent = self.game.agent_of_seat[self.game.player - 1]
+            if isinstance(self.players[agent - 1], Human) and len(self.game.legal_decisions()) > 1:
+                return
+
+    def _finish(self) -> None:
+        outcome = self.game.outcome
+        assert outcome is not None
+        show_board(self.console, self.game)
+        ranks = ", ".join(f"seat {seat}: {rank}" for seat, rank in enumerate(outcome.ranks, 1))
+        self.console.print(
+            f"seat {outcome.winner} (agent {outcome.winner_agent}) wins by {outcome.reason.replace('_', ' ')} "
+            f"after {len(self.game.plies)} plies in {self.game.turn} turns; ranking {ranks}"
+        )
+
+
+def make_players(
+    names: list[str], players: int, seed: int, console: Console, read: Callable[[str], str]
+) -> list[Player]:
+    """One player per agent; missing ones are random."""
+    if len(names) > players:
+        raise RulesError(f"{len(names)} agents are too many for {players} seats")
+    unknown = [name for name in names if name not in AGENTS]
+    if unknown:
+        raise RulesError(f"there is no agent {unknown[0]!r}; choose from {', '.join(AGENTS)}")
+    rng = np.random.default_rng(seed)
+    chosen = names + ["random"] * (players - len(names))
+    return [Human(console, read) if name == "human" else RandomPlayer(rng) for name in chosen]
+
+
+def play(game: Game, agents: list[str], seed: int, record: Path | None, console: Console) -> None:
+    """A whole session; the record is written at its end, finished or not."""
+    table = Table(game, make_players(agents, game.variant.players, seed, console, input), console)
+    try:
+        table.run()
+    finally:
+        if record is not None:
+            console.print(_write(record, "save", game), highlight=False)
+
+
+def agent_names(text: str) -> list[str]:
+    """Names from a comma-separated list."""
+    return [name for name in re.split(r"[,\s]+", text.strip()) if name]

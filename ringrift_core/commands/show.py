@@ -1,0 +1,74 @@
+"""`ringrift show`: a position of a recorded game, as text or as a picture."""
+
+from pathlib import Path
+
+from ringrift_core.errors import RulesError, StorageError
+from ringrift_core.game import Game
+from ringrift_core.game.record import Record, plies_of, read_records, start_of
+
+
+def show(target: str, svg: str | None) -> str:
+    """The position named by FILE[:GAME_ID[:PLY]] as text; with `svg`, the picture ("-") or a note on where it is."""
+    path, game_id, ply = split_target(target)
+    game = replay(find_record(path, game_id), ply)
+    if svg is None:
+        last = f"last ply: {game.plies[-1]}\n" if game.plies else ""
+        status = f"{game.config_key}, turn {game.turn}, ply {len(game.plies)}, {game.phase}\n"
+        if game.outcome:
+            status = f"{game.config_key}: seat {game.outcome.winner} won by {game.outcome.reason}\n"
+        return f"{status}{last}\n{game.text()}"
+    picture = game.svg()
+    if svg == "-":
+        return picture
+    out = Path(svg)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"cannot write the picture: {error}") from None
+    return f"{game.config_key} after ply {len(game.plies)}: {out}"
+
+
+def split_target(target: str) -> tuple[Path, str | None, int | None]:
+    """FILE[:GAME_ID[:PLY]]; a colon in the name of an existing file is part of the name."""
+    parts = target.split(":")
+    for used in range(len(parts), 0, -1):
+        path = Path(":".join(parts[:used]))
+        rest = parts[used:]
+        if path.is_file() and len(rest) <= 2:
+            ply = _number(rest[1]) if len(rest) > 1 else None
+            return path, rest[0] or None if rest else None, ply
+    raise StorageError(f"{target}: there is no such file (write FILE, FILE:GAME_ID or FILE:GAME_ID:PLY)")
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise RulesError(f"{text!r} is not the number of a ply; 0 is the start")
+    return int(text)
+
+
+def find_record(path: Path, game_id: str | None) -> Record:
+    """The named game of a file, or its first; StorageError lists the ids otherwise."""
+    ids = []
+    for _, record in read_records(path):
+        if game_id is None or record.get("id") == game_id:
+            return record
+        ids.append(str(record.get("id")))
+    if not ids:
+        raise StorageError(f"{path}: holds no game")
+    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+    raise StorageError(f"{path}: holds no game {game_id!r}; it holds {', '.join(ids[:5])}{more}")
+
+
+def replay(record: Record, ply: int | None = None) -> Game:
+    """The game after `ply` plies (None: all); RulesError names the ply that is not legal."""
+    game = start_of(record)
+    plies = plies_of(record)
+    if ply is not None and ply > len(plies):
+        raise RulesError(f"the game has {len(plies)} plies, there is no position after ply {ply}")
+    for number, text in enumerate(plies[:ply], 1):
+        try:
+            game.play(text)
+        except RulesError as error:
+            raise RulesError(f"ply {number}: {error}") from None
+    return game

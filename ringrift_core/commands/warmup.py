@@ -1,0 +1,68 @@
+"""`ringrift warmup`: compile every kernel into the cache, in parallel processes."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+from ringrift_core.errors import InvariantError
+from ringrift_core.game import batch  # noqa: F401 - imports every module that has entries
+from ringrift_core.game.rules import jit
+
+LEGAL_SIDE = ("legal_decisions", "legal_many", "map_actions", "map_states", "observe_many")
+"""Entries compiled by the second process; the first one takes those that also carry decisions out."""
+FOLDERS_KEPT = 4  # compiled versions that stay on disk, the newest first
+
+
+def ensure_compiled(write: Callable[[str], None]) -> None:
+    """Run `warmup` where this version of the rules has never been compiled, so that nobody waits without a word."""
+    if jit.COMPILED and not jit.CACHE_FOLDER.exists():
+        warmup(write)
+
+
+def warmup(write: Callable[[str], None]) -> None:
+    """Compile what is not in the cache yet; two processes, because entries share most of their kernels two by two."""
+    if not jit.COMPILED:
+        write("NUMBA_DISABLE_JIT is set: the rules run uncompiled, there is nothing to compile")
+        return
+    started = perf_counter()
+    write(f"rules: {len(jit.ENTRIES)} kernels in {jit.CACHE_FOLDER}, compiled once (about a minute)")
+    second = [name for name in LEGAL_SIDE if name in jit.ENTRIES]
+    first = [name for name in jit.ENTRIES if name not in second]
+    command = [sys.executable, "-P", "-m", __name__]
+    workers = [
+        subprocess.Popen([*command, *group], stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
+        for group in (first, second)
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        for line in worker.stdout:
+            write(line.rstrip())
+    for worker in workers:
+        if worker.wait() != 0:
+            raise InvariantError(f"a compiling process ended with exit code {worker.returncode}; see above")
+    remove_old_folders(jit.CACHE_FOLDER.parent)
+    write(f"rules: ready after {perf_counter() - started:.1f} s")
+
+
+def remove_old_folders(parent: Path) -> None:
+    """Keep the newest compiled versions."""
+    folders = sorted((path for path in parent.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    for folder in folders[:-FOLDERS_KEPT]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def compile_entries(names: list[str]) -> None:
+    """Load the named entries from the cache, or compile them."""
+    for name in names:
+        started = perf_counter()
+        compiled, arguments = jit.ENTRIES[name]
+        compiled.compile(arguments)
+        if not compiled.stats.cache_hits:
+            print(f"  {name}: compiled in {perf_counter() - started:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    compile_entries(sys.argv[1:])
