@@ -30,6 +30,7 @@ class Board:
     neighbours: Int32Array  # [cells, 4 or 6] territory neighbours (R140)
     axis_next: Int32Array  # [cells, axes]
     symmetries: Int32Array  # [8 or 12, cells] image of each cell, the identity first
+    exact_symmetries: tuple[int, ...]  # those that keep every rule; on hex8 border growth (R145) breaks the others
     actions: ActionTable
     flat: Int32Array  # the same for the kernels, see rules/layout.py
     cell_text: tuple[str, ...]  # "x,y" of each cell
@@ -114,7 +115,8 @@ def _build(board_type: str) -> Board:
     arrays = (*rays, sides, axis_next, symmetries)
     for array in arrays:
         array.flags.writeable = False
+    exact = geo.keeping(matrices, geo.SQUARE_DIRS if shape.border_grows else dirs)
     table = ActionTable(blocks, len(axes), rays[0], rays[2], rays[1])
     text = tuple(f"{x},{y}" for x, y in cells)
     flat = geo.flatten(sizes, tables)
-    return Board(board_type, shape, cells, index, dirs, axes, *arrays, table, flat, text)
+    return Board(board_type, shape, cells, index, dirs, axes, *arrays, exact, table, flat, text)

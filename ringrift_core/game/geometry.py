@@ -13,6 +13,7 @@ from ringrift_core.game.rules import layout as at
 
 Int32Array = npt.NDArray[np.int32]
 Cell = tuple[int, int]
+Matrix = tuple[int, int, int, int]  # a, b, c, d: (x, y) -> (a x + b y, c x + d y)
 
 SQUARE_DIRS: tuple[Cell, ...] = (
     (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1),
@@ -81,7 +82,7 @@ def neighbours(cells: tuple[Cell, ...], index: dict[Cell, int], steps: tuple[Cel
     return _int32([[index.get((x + dx, y + dy), outside) for dx, dy in steps] for x, y in cells])
 
 
-def symmetry_matrices(shape: Shape) -> tuple[tuple[int, int, int, int], ...]:
+def symmetry_matrices(shape: Shape) -> tuple[Matrix, ...]:
     """Linear maps of the coordinates: the identity first, 8 on squares, 12 on hexes."""
     if not shape.hexagonal:
         return SQUARE_SYMMETRIES
@@ -98,12 +99,12 @@ def symmetry_cells(
     shape: Shape,
     cells: tuple[Cell, ...],
     index: dict[Cell, int],
-    matrices: tuple[tuple[int, int, int, int], ...],
+    matrices: tuple[Matrix, ...],
 ) -> Int32Array:
     """Image of every cell under every symmetry, [symmetries, cells]."""
     far = 0 if shape.hexagonal else shape.size - 1
 
-    def image(matrix: tuple[int, int, int, int], cell: Cell) -> int:
+    def image(matrix: Matrix, cell: Cell) -> int:
         a, b, c, d = matrix
         x, y = 2 * cell[0] - far, 2 * cell[1] - far  # doubled, so that the centre is the origin
         return index[((a * x + b * y + far) // 2, (c * x + d * y + far) // 2)]
@@ -111,7 +112,16 @@ def symmetry_cells(
     return _int32([[image(matrix, cell) for cell in cells] for matrix in matrices])
 
 
-def images(matrices: tuple[tuple[int, int, int, int], ...], steps: tuple[Cell, ...], *, signed: bool) -> Int32Array:
+def keeping(matrices: tuple[Matrix, ...], steps: tuple[Cell, ...]) -> tuple[int, ...]:
+    """Numbers of the symmetries that map a set of steps onto itself."""
+    return tuple(
+        number
+        for number, (a, b, c, d) in enumerate(matrices)
+        if {(a * x + b * y, c * x + d * y) for x, y in steps} == set(steps)
+    )
+
+
+def images(matrices: tuple[Matrix, ...], steps: tuple[Cell, ...], *, signed: bool) -> Int32Array:
     """Index of the image of each step; unsigned: a step and its opposite count as one."""
     number = {step: i for i, step in enumerate(steps)}
     if not signed:

@@ -19,28 +19,36 @@ from ringrift_core.game.rules.stacks import (
 
 
 @kernel
+def free_until(g: Table, s: Words, pos: int, end: int) -> int:
+    """First of the ray positions pos..end-1 that holds a stack or is collapsed; `end` when all are free."""
+    while pos < end and s[at.CODE + g[g[at.RAY_TO] + pos]] <= at.MARKER_LAST:
+        pos += 1
+    return pos
+
+
+@kernel
+def may_capture(g: Table, s: Words, pos: int, end: int, capped: int) -> bool:
+    """True when the obstacle at ray position `pos` is a stack that a cap of `capped` may capture (R101)."""
+    if pos == end:
+        return False
+    target = g[g[at.RAY_TO] + pos]
+    return s[at.CODE + target] <= at.STACK_LAST and cap(g, s, target) <= capped
+
+
+@kernel
 def can_act_along(g: Table, s: Words, cell: int, direction: int, tall: int, capped: int) -> bool:
     """True when a stack of this height and cap on `cell` has a move or capture along one ray."""
     slot = g[at.RAY_START] + cell * g[at.DIRS] + direction
     start = g[slot]
     end = g[slot + 1]
-    to = g[at.RAY_TO]
-    pos = start
-    while pos < end and s[at.CODE + g[to + pos]] <= at.MARKER_LAST:
-        pos += 1
-        if pos - start >= tall:  # R091: distance at least the height
-            return True
-    if pos == end:
+    enough = min(start + tall, end)  # no need to look further than the height (R091)
+    block = free_until(g, s, start, enough)
+    if block - start >= tall:
+        return True
+    if block == enough or not may_capture(g, s, block, end, capped):
         return False
-    target = g[to + pos]
-    if s[at.CODE + target] > at.STACK_LAST or cap(g, s, target) > capped:  # R101: CH(attacker) >= CH(target)
-        return False
-    pos += 1
-    while pos < end and s[at.CODE + g[to + pos]] <= at.MARKER_LAST:
-        pos += 1
-        if pos - start >= tall:
-            return True
-    return False
+    beyond = free_until(g, s, block + 1, max(enough, min(block + 2, end)))
+    return beyond > block + 1 and beyond - start >= tall
 
 
 @kernel
@@ -68,28 +76,19 @@ def list_rays(g: Table, s: Words, cell: int, moves: bool, out: Words, k: int) ->
     """Append the RAY ids of the captures, and if `moves` the moves, of the stack on `cell`; return the new count."""
     tall = height(g, s, cell)
     capped = cap(g, s, cell)
-    to = g[at.RAY_TO]
     ray_id = g[at.RAY_ID]
     slot = g[at.RAY_START] + cell * g[at.DIRS]
     for direction in range(g[at.DIRS]):
         start = g[slot + direction]
         end = g[slot + direction + 1]
-        pos = start
-        while pos < end and s[at.CODE + g[to + pos]] <= at.MARKER_LAST:
-            pos += 1
-            if moves and pos - start >= tall:
-                out[k] = ray_id + pos - 1
+        block = free_until(g, s, start, end)
+        if moves:
+            for pos in range(start + tall - 1, block):  # R091: distance at least the height
+                out[k] = ray_id + pos
                 k += 1
-        if pos == end:
-            continue
-        target = g[to + pos]
-        if s[at.CODE + target] > at.STACK_LAST or cap(g, s, target) > capped:
-            continue
-        pos += 1
-        while pos < end and s[at.CODE + g[to + pos]] <= at.MARKER_LAST:
-            pos += 1
-            if pos - start >= tall:
-                out[k] = ray_id + pos - 1
+        if may_capture(g, s, block, end, capped):
+            for pos in range(max(block + 1, start + tall - 1), free_until(g, s, block + 1, end)):
+                out[k] = ray_id + pos
                 k += 1
     return k
 
@@ -114,23 +113,14 @@ def has_capture(g: Table, s: Words, cell: int) -> bool:
     """True when the stack on `cell` has a legal capture (R101, R103)."""
     tall = height(g, s, cell)
     capped = cap(g, s, cell)
-    to = g[at.RAY_TO]
     slot = g[at.RAY_START] + cell * g[at.DIRS]
     for direction in range(g[at.DIRS]):
         start = g[slot + direction]
         end = g[slot + direction + 1]
-        pos = start
-        while pos < end and s[at.CODE + g[to + pos]] <= at.MARKER_LAST:
-            pos += 1
-        if pos == end:
-            continue
-        target = g[to + pos]
-        if s[at.CODE + target] > at.STACK_LAST or cap(g, s, target) > capped:
-            continue
-        pos += 1
-        while pos < end and s[at.CODE + g[to + pos]] <= at.MARKER_LAST:
-            pos += 1
-            if pos - start >= tall:
+        block = free_until(g, s, start, end)
+        if may_capture(g, s, block, end, capped):
+            beyond = free_until(g, s, block + 1, end)
+            if beyond > block + 1 and beyond - start >= tall:
                 return True
     return False
 
