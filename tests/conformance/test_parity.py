@@ -184,12 +184,9 @@ def test_a_truncated_archive_is_a_mismatch(tmp_path: Path):
     assert "damaged after line" in first
 
 
+FLIP = "        else:\n            take_marker(s, cell)\n            put_marker(s, cell, seat)\n"
 PLANTED = {  # name -> file of the rules, right text, wrong text
-    "passed markers are not flipped": (
-        "movement.py",
-        "            put_marker(s, cell, seat)\n    return",
-        "    return",
-    ),
+    "passed markers are not flipped": ("movement.py", FLIP, ""),
     "moves may be shorter than the stack is high": (
         "movement.py",
         "range(start + tall - 1, block)",
@@ -198,11 +195,15 @@ PLANTED = {  # name -> file of the rules, right text, wrong text
     "landing on a marker is free": ("movement.py", "    if on_marker:  # R092", "    if False:  # R092"),
     "caps do not matter for captures": ("movement.py", " and cap(g, s, target) <= capped", ""),
     "dead placements are allowed": ("placement.py", "if can_act(g, s, cell, count, count):", "if True:"),
-    "the last-player count needs two rounds": ("layout.py", "LPS_ROUNDS = 3", "LPS_ROUNDS = 2"),
+    "the last-player count needs two rounds": ("layout.py", "\nLPS_ROUNDS = 3", "\nLPS_ROUNDS = 2"),
     "border markers stay": ("territory.py", "    for i in range(size, end):\n", "    for i in range(end, end):\n"),
     "the colour test is gone": ("territory.py", "if here >= present or", "if"),
     "a line costs nothing": ("turn.py", "if costs_ring and", "if False and"),
-    "only one ring pays for a region": ("phases.py", "eliminate_cap(g, s, cell)  # R145", "eliminate_top(g, s, cell)"),
+    "only one ring pays for a region": (
+        "phases.py",
+        "eliminate_cap(g, s, cell)  # R145",
+        "eliminate_top(g, s, cell)  # R145",
+    ),
     "the top ring is extracted": ("stacks.py", "    if over_lowest == at.NONE:\n", "    if True:\n"),
     "a stalemate ignores hands": ("outcome.py", "leader(s, at.ELIMINATED, True)", "leader(s, at.ELIMINATED, False)"),
 }
