@@ -43,6 +43,7 @@ def bench_engine(key: ConfigKey, *, games: int | None = None, seed: int = 1, run
     count = GAMES[key.board_type] if games is None else games
     if count < 1 or runs < 1:
         raise RulesError("games and runs must be at least 1")
+    allowed = numba.get_num_threads()
     cores = int(numba.config.NUMBA_NUM_THREADS)
     _play(key, min(count, 2 * cores), seed)  # compile or load, and start the threads
     times: dict[int, list[float]] = {1: [], cores: []}
@@ -55,7 +56,7 @@ def bench_engine(key: ConfigKey, *, games: int | None = None, seed: int = 1, run
             taken.append(elapsed_s)
             checksums.add(checksum(batch))
             plies = int(batch.plies.sum(dtype=np.int64))
-    numba.set_num_threads(cores)
+    numba.set_num_threads(allowed)
     assert len(checksums) == 1, "the games depend on the number of threads"
     return EngineReport(
         game=str(key),

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 
@@ -32,16 +33,17 @@ def warmup(write: Callable[[str], None]) -> None:
     second = [name for name in LEGAL_SIDE if name in jit.ENTRIES]
     first = [name for name in jit.ENTRIES if name not in second]
     command = [sys.executable, "-P", "-m", __name__]
-    workers = [
-        subprocess.Popen([*command, *group], stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
-        for group in (first, second)
-    ]
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(subprocess.Popen([*command, *group], stdout=subprocess.PIPE, text=True))  # noqa: S603
+            for group in (first, second)
+        ]
+        for worker in workers:
+            assert worker.stdout is not None
+            for line in worker.stdout:
+                write(line.rstrip())
     for worker in workers:
-        assert worker.stdout is not None
-        for line in worker.stdout:
-            write(line.rstrip())
-    for worker in workers:
-        if worker.wait() != 0:
+        if worker.returncode != 0:
             raise InvariantError(f"a compiling process ended with exit code {worker.returncode}; see above")
     remove_old_folders(jit.CACHE_FOLDER.parent)
     write(f"rules: ready after {perf_counter() - started:.1f} s")

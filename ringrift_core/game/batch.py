@@ -1,6 +1,7 @@
 """GameBatch: the door to many games at once; arrays in, arrays out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numba
@@ -22,6 +23,7 @@ Int8Array = npt.NDArray[np.int8]
 Rows = IntArray | Sequence[int] | None
 
 FORCED_ROOM = 64  # forced decisions played per kernel call; longer runs take another call
+GAMES_PER_THREAD = 64  # waking a thread for fewer games costs more than it saves, the more so on a busy machine
 CHUNKS_PER_THREAD = 4  # parallel tasks per thread, so that an uneven load still fills every core
 LEHMER_MODULUS = playout.LEHMER_MODULUS
 
@@ -38,6 +40,17 @@ class Ragged:
 
     def __getitem__(self, i: int) -> Uint16Array:
         return self.ids[self.offsets[i] : self.offsets[i + 1]]
+
+
+@contextmanager
+def threads_for(games: int) -> Iterator[None]:
+    """Use no more threads than so many games are worth, and no more than are allowed already."""
+    allowed = numba.get_num_threads()
+    numba.set_num_threads(max(1, min(allowed, games // GAMES_PER_THREAD)))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(allowed)
 
 
 class GameBatch:
@@ -112,14 +125,16 @@ class GameBatch:
         """Competition ranks 1..n of the seats, [k, players]."""
         which = self._rows(rows)
         ranks = np.zeros((len(which), self.variant.players), np.int64)
-        drivers.rank_many(jit.for_kernel(self.states), jit.for_kernel(which), jit.for_kernel(ranks))
+        with threads_for(len(which)):
+            drivers.rank_many(jit.for_kernel(self.states), jit.for_kernel(which), jit.for_kernel(ranks))
         return ranks
 
     def hashes(self, rows: Rows = None) -> IntArray:
         """State hash of each game, [k]."""
         which = self._rows(rows)
         hashes = np.zeros(len(which), np.int64)
-        drivers.hash_many(*self._kernel_games(which), jit.for_kernel(hashes))
+        with threads_for(len(which)):
+            drivers.hash_many(*self._kernel_games(which), jit.for_kernel(hashes))
         return hashes
 
     def observe(self, rows: Rows = None) -> tuple[Int8Array, Int16Array]:
@@ -130,7 +145,8 @@ class GameBatch:
         which = self._rows(rows)
         cells = np.zeros((len(which), len(self.CELL_FIELDS) * self.board.cell_count), np.int8)
         values = np.zeros((len(which), len(self.GLOBAL_FIELDS)), np.int16)
-        drivers.observe_many(*self._kernel_games(which), jit.for_kernel(cells), jit.for_kernel(values))
+        with threads_for(len(which)):
+            drivers.observe_many(*self._kernel_games(which), jit.for_kernel(cells), jit.for_kernel(values))
         return cells.reshape(len(which), len(self.CELL_FIELDS), -1), values
 
     # ---- what is legal, and what happens ----
@@ -140,12 +156,13 @@ class GameBatch:
         which = self._rows(rows)
         unknown = which[self._counts[which] < 0]
         if len(unknown):
-            drivers.legal_many(
-                *self._kernel_games(unknown),
-                jit.for_kernel(self._scratch),
-                jit.for_kernel(self._lists),
-                jit.for_kernel(self._counts),
-            )
+            with threads_for(len(unknown)):
+                drivers.legal_many(
+                    *self._kernel_games(unknown),
+                    jit.for_kernel(self._scratch),
+                    jit.for_kernel(self._lists),
+                    jit.for_kernel(self._counts),
+                )
         return self._gather(self._lists, which, self._counts[which])
 
     def apply(self, actions: npt.ArrayLike, rows: Rows = None) -> None:
@@ -155,12 +172,13 @@ class GameBatch:
         if chosen.shape != which.shape:
             raise RulesError(f"{len(which)} games need as many decisions, not an array of shape {chosen.shape}")
         self._check_legal(which, chosen)
-        drivers.apply_many(
-            *self._kernel_games(which),
-            jit.for_kernel(self._scratch),
-            jit.for_kernel(self._out),
-            jit.for_kernel(chosen),
-        )
+        with threads_for(len(which)):
+            drivers.apply_many(
+                *self._kernel_games(which),
+                jit.for_kernel(self._scratch),
+                jit.for_kernel(self._out),
+                jit.for_kernel(chosen),
+            )
         self._counts[which] = -1
 
     def advance(self, rows: Rows = None) -> Ragged:
@@ -168,14 +186,15 @@ class GameBatch:
         which = self._rows(rows)
         forced: Uint16Array = np.zeros((len(which), FORCED_ROOM), np.uint16)
         played = np.zeros(len(which), np.int64)
-        drivers.advance_many(
-            *self._kernel_games(which),
-            jit.for_kernel(self._scratch),
-            jit.for_kernel(self._lists),
-            jit.for_kernel(self._counts),
-            jit.for_kernel(forced),
-            jit.for_kernel(played),
-        )
+        with threads_for(len(which)):
+            drivers.advance_many(
+                *self._kernel_games(which),
+                jit.for_kernel(self._scratch),
+                jit.for_kernel(self._lists),
+                jit.for_kernel(self._counts),
+                jit.for_kernel(forced),
+                jit.for_kernel(played),
+            )
         ragged = self._gather(forced, np.arange(len(which)), played)
         unfinished = np.flatnonzero(played == FORCED_ROOM)
         if not len(unfinished):
@@ -188,7 +207,7 @@ class GameBatch:
         return Ragged(np.concatenate(parts), np.concatenate([[0], np.cumsum(lengths)]))
 
     def play_random(self, seeds: IntArray, plies: int = 30_000) -> IntArray:
-        """Play every game on by uniformly random decisions until its end or `plies` complete plies.
+        """Play every game on by uniformly random decisions until its end or `plies` complete plies, on all threads.
 
         `seeds` [batch], 1 .. 2^31 - 2, one generator per game; returns the generators' values afterwards.
         """
@@ -227,9 +246,10 @@ class GameBatch:
         """The images of the games under board symmetries, [k] numbers into Board.symmetries."""
         which = self._rows(rows)
         images = np.zeros((len(which), self.states.shape[1]), np.int16)
-        drivers.map_states(
-            *self._kernel_games(which), jit.for_kernel(self._symmetries(symmetries, which)), jit.for_kernel(images)
-        )
+        with threads_for(len(which)):
+            drivers.map_states(
+                *self._kernel_games(which), jit.for_kernel(self._symmetries(symmetries, which)), jit.for_kernel(images)
+            )
         return GameBatch(self.board, self.variant, images)
 
     def map_ids(self, symmetries: npt.ArrayLike, lists: Ragged, rows: Rows = None) -> Uint16Array:
@@ -239,13 +259,14 @@ class GameBatch:
         """
         which = self._rows(rows)
         ids = lists.ids.copy()
-        drivers.map_actions(
-            *self._kernel_games(which),
-            jit.for_kernel(self._symmetries(symmetries, which)),
-            jit.for_kernel(self._scratch),
-            jit.for_kernel(lists.offsets),
-            jit.for_kernel(ids),
-        )
+        with threads_for(len(which)):
+            drivers.map_actions(
+                *self._kernel_games(which),
+                jit.for_kernel(self._symmetries(symmetries, which)),
+                jit.for_kernel(self._scratch),
+                jit.for_kernel(lists.offsets),
+                jit.for_kernel(ids),
+            )
         return ids
 
     # ---- arguments ----
@@ -288,7 +309,10 @@ class GameBatch:
         offsets = np.zeros(len(which) + 1, np.int64)
         np.cumsum(counts, out=offsets[1:])
         ids: Uint16Array = np.zeros(offsets[-1], np.uint16)
-        drivers.gather_many(jit.for_kernel(lists), jit.for_kernel(which), jit.for_kernel(offsets), jit.for_kernel(ids))
+        with threads_for(len(which)):
+            drivers.gather_many(
+                jit.for_kernel(lists), jit.for_kernel(which), jit.for_kernel(offsets), jit.for_kernel(ids)
+            )
         return Ragged(ids, offsets)
 
 

@@ -87,15 +87,15 @@ def _reason(position: Position, legal: Collection[str], text: str) -> str:
 
 def _not_now(position: Position, legal: Collection[str], letter: str) -> str:
     phase = PHASE_NAMES[position.read[at.PHASE]]
-    due = ""
+    due = " (R070)"
     if position.read[at.LINE_DUE]:
-        due = ", and a line payment is due (R123)"
+        due = ": a line payment is due (R123)"
     elif position.read[at.REGION_DUE]:
-        due = ", and a territory payment is due (R145)"
+        due = ": a territory payment is due (R145)"
     elif position.read[at.PENDING]:
-        due = ", in the middle of a recovery slide (R112)"
+        due = ": a recovery slide is to be completed (R112)"
     possible = ", ".join(letters(legal))
-    return f"{letter} ({MEANINGS[letter]}) is not possible in {phase}{due} (R070); now possible: {possible}"
+    return f"{letter} ({MEANINGS[letter]}) is not possible in {phase}{due}; now possible: {possible}"
 
 
 def _placement(position: Position, cells: list[int], rest: str) -> str:

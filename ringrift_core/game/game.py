@@ -10,6 +10,7 @@ from ringrift_core.game.explain import why_illegal
 from ringrift_core.game.notation import Ids, Position, ply_text, sequences
 from ringrift_core.game.rules import entries, jit
 from ringrift_core.game.rules import layout as at
+from ringrift_core.game.rules_digest import RULES_DIGEST
 from ringrift_core.game.state import PHASE_NAMES, REASONS, Row, Variant, new_row, per_seat, state_json, write_state
 from ringrift_core.game.svg import svg_board
 from ringrift_core.game.text_board import text_board
@@ -36,6 +37,8 @@ class Game:
     A *ply* is what the record shows ("M 3,0>3,4"); a *decision* is an action id. Most plies are one decision, a
     recovery slide is up to three. Illegal input raises RulesError and changes nothing.
     """
+
+    RULES_DIGEST = RULES_DIGEST
 
     def __init__(self, board: Board, variant: Variant, row: Row, start: dict[str, Any] | None) -> None:
         """For the constructors below; `row` is a position whose first turn has begun."""
@@ -73,7 +76,7 @@ class Game:
         row = new_row(board, variant)
         if state is not None:
             write_state(board, row, state)
-            if row[at.PHASE] != at.PLACEMENT or row[at.MUST_MOVE] != at.NONE or row[at.LINE_DUE]:
+            if row[at.PHASE] != at.PLACEMENT or set(state) & {"mm", "cc", "le", "rt"}:
                 raise RulesError("state: a game can only begin at the start of a turn (f: rp, no flags)")
         entries.begin_game(jit.for_kernel(board.flat), jit.for_kernel(row))
         return cls(board, variant, row, state)

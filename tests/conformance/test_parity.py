@@ -194,7 +194,7 @@ PLANTED = {  # name -> file of the rules, right text, wrong text
     ),
     "landing on a marker is free": ("movement.py", "    if on_marker:  # R092", "    if False:  # R092"),
     "caps do not matter for captures": ("movement.py", " and cap(g, s, target) <= capped", ""),
-    "dead placements are allowed": ("placement.py", "if can_act(g, s, cell, count, count):", "if True:"),
+    "dead placements are allowed": ("placement.py", "if free or can_act(g, s, cell, count, count):", "if True:"),
     "the last-player count needs two rounds": ("layout.py", "\nLPS_ROUNDS = 3", "\nLPS_ROUNDS = 2"),
     "border markers stay": ("territory.py", "    for i in range(size, end):\n", "    for i in range(end, end):\n"),
     "the colour test is gone": ("territory.py", "if here >= present or", "if"),

@@ -62,7 +62,7 @@ class Guarded:
     def __getitem__(self, index: int) -> int:
         if index < 0:
             raise IndexError(f"negative index {index}")
-        return self.view[index]
+        return int(self.view[index])
 
     def __setitem__(self, index: int, value: int) -> None:
         if index < 0:

@@ -106,7 +106,7 @@ def test_a_swap_changes_agents_and_nothing_else(key):
 
 @pytest.mark.parametrize("key", KEYS)
 def test_undo_returns_to_every_earlier_state(key):
-    seen = []
+    seen: list[tuple[int, int, dict[str, object], list[str]]] = []
     for game in random_game(key, 4, plies=60):
         if not seen or len(game.plies) > seen[-1][0]:
             seen.append((len(game.plies), game.hash(), game.state(), game.legal_plies()))

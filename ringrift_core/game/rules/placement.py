@@ -2,7 +2,7 @@
 
 from ringrift_core.game.rules import layout as at
 from ringrift_core.game.rules.jit import Table, Words, kernel
-from ringrift_core.game.rules.movement import any_stack_can_act, can_act
+from ringrift_core.game.rules.movement import any_stack_can_act, can_act, free_until
 from ringrift_core.game.rules.recovery import recovery_eligible
 from ringrift_core.game.rules.stacks import cap, height, push_ring
 
@@ -17,6 +17,17 @@ def can_place_one(g: Table, s: Words, cell: int, seat: int) -> bool:
         return False
     capped = cap(g, s, cell) + 1 if code == at.STACK + seat else 1
     return can_act(g, s, cell, height(g, s, cell) + 1, capped)
+
+
+@kernel
+def has_open_ray(g: Table, s: Words, cell: int) -> bool:
+    """True when some ray from `cell` begins with PLACE_MAX free cells: then any count that is placed there can move."""
+    for direction in range(g[at.DIRS]):
+        slot = g[at.RAY_START] + cell * g[at.DIRS] + direction
+        enough = g[slot] + at.PLACE_MAX
+        if enough <= g[slot + 1] and free_until(g, s, g[slot], enough) == enough:
+            return True
+    return False
 
 
 @kernel
@@ -49,8 +60,9 @@ def list_placement(g: Table, s: Words, out: Words) -> int:
                     out[k] = cell * at.PLACE_MAX
                     k += 1
                 continue
+            free = has_open_ray(g, s, cell)
             for count in range(1, min(hand, at.PLACE_MAX) + 1):
-                if can_act(g, s, cell, count, count):  # each count is tested by itself
+                if free or can_act(g, s, cell, count, count):  # each count is tested by itself
                     out[k] = cell * at.PLACE_MAX + count - 1
                     k += 1
     special = g[at.SPECIAL_ID]

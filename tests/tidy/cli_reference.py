@@ -1,0 +1,90 @@
+"""docs/reference/cli.md, generated from the commands: `python -m tests.tidy.cli_reference` writes it."""
+
+from collections.abc import Iterator
+from textwrap import fill
+from typing import Any
+
+import typer
+
+from p2p.cli.main import app
+from tests.tidy import ROOT
+
+NOTES = {
+    "ringrift play": (
+        "At the prompt, `?` explains the phase and the legal plies; `undo`, `svg FILE`, `save FILE` and "
+        "`quit` do what they say. Forced plies are played by themselves and shown."
+    ),
+    "ringrift show": (
+        "PLY counts from 0, the start; without it the last position is shown, without GAME_ID the first game. "
+        "FILE is a recorded game of the reference or a record written by `ringrift play` "
+        "([form](../formats/game-record.md))."
+    ),
+    "ringrift verify-traces": (
+        "One line per file, the first mismatch in full, last line `games=N plies=M mismatches=K`. Exit code 1 "
+        "when K > 0, 2 when nothing could be verified. Files with `-raw` in their name are skipped with a "
+        "note."
+    ),
+    "ringrift verify-vectors": (
+        "Last line `vectors=N passed=P skipped=S mismatches=K`; exit code 1 when K > 0. A `ts-status.json` "
+        "beside the vectors says which of them the reference itself refuses; these are skipped."
+    ),
+    "ringrift bench engine": (
+        "JSON keys: `game` (config key), `plies_per_s_per_core`, `plies_per_s_all_cores`, "
+        "`games_per_s_per_core` (numbers), `cores`, `plies`, `games` (integers), `final_state_checksum` (16 "
+        "hex digits, a function of game, games and seed on every machine), `cpu` (text). Figures are medians "
+        "over the runs."
+    ),
+    "ringrift warmup": (
+        "The compiled rules are kept in a folder named after the rules' source, the numba version and the "
+        "CPU; the four newest versions stay on disk."
+    ),
+}
+HEAD = """\
+# Commands
+
+Generated from the commands themselves by `python -m tests.tidy.cli_reference`.
+
+Exit codes: 0 done; 1 a check found mismatches; 2 bad input, said on standard error; 3 not in this version yet.
+"""
+FOOT = """\
+## ringrift-p2p
+
+Says that this version has no node yet; exit code 3.
+"""
+
+
+def commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """Every command below a group, with the words that call it."""
+    if not hasattr(command, "commands"):
+        yield name, command
+        return
+    for child_name, child in command.commands.items():
+        yield from commands(f"{name} {child_name}", child)
+
+
+def section(name: str, command: Any) -> str:
+    """One command: help, usage, notes, options."""
+    options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    usage = "".join(f" {argument.metavar or 'PATHS...'}" for argument in arguments)
+    lines = [f"## {name}", "", command.help, "", f"`{name}{' [OPTIONS]' if options else ''}{usage}`", ""]
+    if name in NOTES:
+        lines += [fill(NOTES[name], 118, break_on_hyphens=False), ""]
+    if options:
+        lines += ["| option | default | meaning |", "|---|---|---|"]
+        for option in options:
+            flags = " / ".join([*option.opts, *option.secondary_opts])
+            default = "" if option.default in {None, ""} else f"`{option.default}`"
+            lines.append(f"| `{flags}` | {default} | {option.help} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def cli_reference() -> str:
+    """The whole page."""
+    sections = [section(name, command) for name, command in commands("ringrift", typer.main.get_command(app))]
+    return "\n".join([HEAD, *sections, FOOT])
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "reference" / "cli.md").write_text(cli_reference())
