@@ -87,7 +87,7 @@ class Human:
                 return None
             if line == "undo" or line in plies:
                 return line
-            self._console.print(self._answer(game, line), highlight=False, markup=False)
+            self._console.print(self._answer(game, line), highlight=False, markup=False, soft_wrap=True)
 
     def _answer(self, game: Game, line: str) -> str:
         word, _, rest = line.partition(" ")
@@ -163,7 +163,9 @@ class Table:
                 self._undo()
                 continue
             self.game.play(choice)
-            self.console.print(f"ply {len(self.game.plies):4}  seat {seat}  {choice}", highlight=False, markup=False)
+            self.console.print(
+                f"ply {len(self.game.plies):4}  seat {seat}  {choice}", highlight=False, markup=False, soft_wrap=True
+            )
         self._finish()
 
     def _note_forced(self) -> None:
@@ -171,7 +173,9 @@ class Table:
         self.game.advance()
         forced = self.game.plies[first:]
         if forced:
-            self.console.print(f"      forced: {'; '.join(forced)}", style="dim", highlight=False, markup=False)
+            self.console.print(
+                f"      forced: {'; '.join(forced)}", style="dim", highlight=False, markup=False, soft_wrap=True
+            )
 
     def _undo(self) -> None:
         """Back to the last position in which a person had a choice."""
@@ -188,7 +192,8 @@ class Table:
         ranks = ", ".join(f"seat {seat}: {rank}" for seat, rank in enumerate(outcome.ranks, 1))
         self.console.print(
             f"seat {outcome.winner} (agent {outcome.winner_agent}) wins by {outcome.reason.replace('_', ' ')} "
-            f"after {len(self.game.plies)} plies in {self.game.turn} turns; ranking {ranks}"
+            f"after {len(self.game.plies)} plies in {self.game.turn} turns; ranking {ranks}",
+            soft_wrap=True,
         )
 
 
@@ -213,7 +218,7 @@ def play(game: Game, agents: list[str], seed: int, record: Path | None, console:
         table.run()
     finally:
         if record is not None:
-            console.print(_write(record, "save", game), highlight=False)
+            console.print(_write(record, "save", game), highlight=False, soft_wrap=True)
 
 
 def agent_names(text: str) -> list[str]:
