@@ -11,7 +11,6 @@ from ringrift_core.errors import RingriftError
 
 app = typer.Typer(
     name="ringrift",
-    help="RingRift: play the game, check the engine, train stronger players.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -23,6 +22,24 @@ GameOption = Annotated[str | None, typer.Option("--game", help="Config key, such
 BoardOption = Annotated[str | None, typer.Option("--board-type", help="square8, square19, hex8 or hexagonal.")]
 PlayersOption = Annotated[int | None, typer.Option("--num-players", help="2, 3 or 4.")]
 PathsArgument = Annotated[list[Path], typer.Argument(help="Files, or folders to search.", show_default=False)]
+
+
+def print_version(asked: bool) -> None:
+    """Print the installed version and exit, if that was asked for."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("ringrift"))
+        raise typer.Exit
+
+
+@app.callback()
+def ringrift(
+    version: Annotated[  # noqa: ARG001 - its callback does it
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=print_version)
+    ] = False,
+) -> None:
+    """RingRift: play the game, check the engine, train stronger players."""
 
 
 def prepare() -> None:

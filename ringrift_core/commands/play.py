@@ -14,7 +14,6 @@ from rich.text import Text
 from ringrift_core.errors import RulesError, StorageError
 from ringrift_core.game import Game
 from ringrift_core.game.explain import MEANINGS, letters
-from ringrift_core.game.record import record_of
 from ringrift_core.game.text_board import LEGEND
 
 AGENTS = ("human", "random")
@@ -132,7 +131,7 @@ def show_board(console: Console, game: Game) -> None:
 def _write(path: Path, kind: str, game: Game) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = game.svg() if kind == "svg" else json.dumps(record_of(game, path.stem)) + "\n"
+        text = game.svg() if kind == "svg" else json.dumps(game.to_json(path.stem)) + "\n"
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error}") from None

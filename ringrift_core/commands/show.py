@@ -4,13 +4,13 @@ from pathlib import Path
 
 from ringrift_core.errors import RulesError, StorageError
 from ringrift_core.game import Game
-from ringrift_core.game.record import Record, plies_of, read_records, start_of
+from ringrift_core.game.record import Record, read_records
 
 
 def show(target: str, svg: str | None) -> str:
     """The position named by FILE[:GAME_ID[:PLY]] as text; with `svg`, the picture ("-") or a note on where it is."""
     path, game_id, ply = split_target(target)
-    game = replay(find_record(path, game_id), ply)
+    game = Game.from_json(find_record(path, game_id), plies=ply)
     if svg is None:
         last = f"last ply: {game.plies[-1]}\n" if game.plies else ""
         status = f"{game.config_key}, turn {game.turn}, ply {len(game.plies)}, {game.phase}\n"
@@ -58,17 +58,3 @@ def find_record(path: Path, game_id: str | None) -> Record:
         raise StorageError(f"{path}: holds no game")
     more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
     raise StorageError(f"{path}: holds no game {game_id!r}; it holds {', '.join(ids[:5])}{more}")
-
-
-def replay(record: Record, ply: int | None = None) -> Game:
-    """The game after `ply` plies (None: all); RulesError names the ply that is not legal."""
-    game = start_of(record)
-    plies = plies_of(record)
-    if ply is not None and ply > len(plies):
-        raise RulesError(f"the game has {len(plies)} plies, there is no position after ply {ply}")
-    for number, text in enumerate(plies[:ply], 1):
-        try:
-            game.play(text)
-        except RulesError as error:
-            raise RulesError(f"ply {number}: {error}") from None
-    return game

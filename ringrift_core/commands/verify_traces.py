@@ -8,7 +8,7 @@ from typing import Any
 from ringrift_core.commands.paths import files_below
 from ringrift_core.errors import RingriftError, StorageError
 from ringrift_core.game import Game
-from ringrift_core.game.record import Record, read_records, start_of
+from ringrift_core.game.record import Record, read_records
 from ringrift_core.game.state import PHASE_CODES, PHASE_NAMES
 
 RAW = "-raw"  # part of the names of files that the unpatched reference recorded
@@ -79,10 +79,8 @@ def verify_file(path: Path) -> tuple[Tally, str]:
 
 def verify_game(record: Record) -> int:
     """Play a recorded game; return its number of plies; RingriftError at the first difference."""
-    game = start_of(record)
-    plies = record.get("plies")
-    if not isinstance(plies, list):
-        raise MismatchError("plies: must be a list")
+    game = Game.from_json(record, plies=0)
+    plies: list[object] = record["plies"]
     for number, ply in enumerate(plies, 1):
         try:
             _verify_ply(game, ply)

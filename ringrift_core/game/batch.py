@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 
 import numba
 import numpy as np
@@ -22,6 +23,7 @@ Int16Array = npt.NDArray[np.int16]
 Int8Array = npt.NDArray[np.int8]
 Rows = IntArray | Sequence[int] | None
 
+ONE_AT_A_TIME = Lock()
 FORCED_ROOM = 64  # forced decisions played per kernel call; longer runs take another call
 GAMES_PER_THREAD = 64  # waking a thread for fewer games costs more than it saves, the more so on a busy machine
 CHUNKS_PER_THREAD = 4  # parallel tasks per thread, so that an uneven load still fills every core
@@ -43,14 +45,19 @@ class Ragged:
 
 
 @contextmanager
-def threads_for(games: int) -> Iterator[None]:
-    """Use no more threads than so many games are worth, and no more than are allowed already."""
-    allowed = numba.get_num_threads()
-    numba.set_num_threads(max(1, min(allowed, games // GAMES_PER_THREAD)))
-    try:
-        yield
-    finally:
-        numba.set_num_threads(allowed)
+def parallel(games: int | None = None) -> Iterator[None]:
+    """Enter a parallel kernel: one at a time, with no more threads than so many games are worth (None: all allowed).
+
+    One at a time, because numba's `workqueue` layer, the only one on some systems, ends the process otherwise.
+    """
+    with ONE_AT_A_TIME:
+        allowed = numba.get_num_threads()
+        wanted = allowed if games is None else games // GAMES_PER_THREAD
+        numba.set_num_threads(max(1, min(allowed, wanted)))
+        try:
+            yield
+        finally:
+            numba.set_num_threads(allowed)
 
 
 class GameBatch:
@@ -125,7 +132,7 @@ class GameBatch:
         """Competition ranks 1..n of the seats, [k, players]."""
         which = self._rows(rows)
         ranks = np.zeros((len(which), self.variant.players), np.int64)
-        with threads_for(len(which)):
+        with parallel(len(which)):
             drivers.rank_many(jit.for_kernel(self.states), jit.for_kernel(which), jit.for_kernel(ranks))
         return ranks
 
@@ -133,7 +140,7 @@ class GameBatch:
         """State hash of each game, [k]."""
         which = self._rows(rows)
         hashes = np.zeros(len(which), np.int64)
-        with threads_for(len(which)):
+        with parallel(len(which)):
             drivers.hash_many(*self._kernel_games(which), jit.for_kernel(hashes))
         return hashes
 
@@ -145,7 +152,7 @@ class GameBatch:
         which = self._rows(rows)
         cells = np.zeros((len(which), len(self.CELL_FIELDS) * self.board.cell_count), np.int8)
         values = np.zeros((len(which), len(self.GLOBAL_FIELDS)), np.int16)
-        with threads_for(len(which)):
+        with parallel(len(which)):
             drivers.observe_many(*self._kernel_games(which), jit.for_kernel(cells), jit.for_kernel(values))
         return cells.reshape(len(which), len(self.CELL_FIELDS), -1), values
 
@@ -156,7 +163,7 @@ class GameBatch:
         which = self._rows(rows)
         unknown = which[self._counts[which] < 0]
         if len(unknown):
-            with threads_for(len(unknown)):
+            with parallel(len(unknown)):
                 drivers.legal_many(
                     *self._kernel_games(unknown),
                     jit.for_kernel(self._scratch),
@@ -172,7 +179,7 @@ class GameBatch:
         if chosen.shape != which.shape:
             raise RulesError(f"{len(which)} games need as many decisions, not an array of shape {chosen.shape}")
         self._check_legal(which, chosen)
-        with threads_for(len(which)):
+        with parallel(len(which)):
             drivers.apply_many(
                 *self._kernel_games(which),
                 jit.for_kernel(self._scratch),
@@ -186,7 +193,7 @@ class GameBatch:
         which = self._rows(rows)
         forced: Uint16Array = np.zeros((len(which), FORCED_ROOM), np.uint16)
         played = np.zeros(len(which), np.int64)
-        with threads_for(len(which)):
+        with parallel(len(which)):
             drivers.advance_many(
                 *self._kernel_games(which),
                 jit.for_kernel(self._scratch),
@@ -214,14 +221,15 @@ class GameBatch:
         if seeds.shape != (len(self),) or seeds.min() < 1 or seeds.max() >= LEHMER_MODULUS:
             raise RulesError(f"each of the {len(self)} games needs a seed between 1 and {LEHMER_MODULUS - 1}")
         values = np.ascontiguousarray(seeds, np.int64).copy()
-        playout.play_random(
-            jit.for_kernel(self.board.flat),
-            jit.for_kernel(self.states),
-            jit.for_kernel(self._scratch),
-            jit.for_kernel(self._out),
-            jit.for_kernel(values),
-            plies,
-        )
+        with parallel():
+            playout.play_random(
+                jit.for_kernel(self.board.flat),
+                jit.for_kernel(self.states),
+                jit.for_kernel(self._scratch),
+                jit.for_kernel(self._out),
+                jit.for_kernel(values),
+                plies,
+            )
         self._counts[:] = -1
         return values
 
@@ -246,7 +254,7 @@ class GameBatch:
         """The images of the games under board symmetries, [k] numbers into Board.symmetries."""
         which = self._rows(rows)
         images = np.zeros((len(which), self.states.shape[1]), np.int16)
-        with threads_for(len(which)):
+        with parallel(len(which)):
             drivers.map_states(
                 *self._kernel_games(which), jit.for_kernel(self._symmetries(symmetries, which)), jit.for_kernel(images)
             )
@@ -259,7 +267,7 @@ class GameBatch:
         """
         which = self._rows(rows)
         ids = lists.ids.copy()
-        with threads_for(len(which)):
+        with parallel(len(which)):
             drivers.map_actions(
                 *self._kernel_games(which),
                 jit.for_kernel(self._symmetries(symmetries, which)),
@@ -309,7 +317,7 @@ class GameBatch:
         offsets = np.zeros(len(which) + 1, np.int64)
         np.cumsum(counts, out=offsets[1:])
         ids: Uint16Array = np.zeros(offsets[-1], np.uint16)
-        with threads_for(len(which)):
+        with parallel(len(which)):
             drivers.gather_many(
                 jit.for_kernel(lists), jit.for_kernel(which), jit.for_kernel(offsets), jit.for_kernel(ids)
             )

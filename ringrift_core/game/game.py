@@ -8,6 +8,7 @@ from ringrift_core.game.board import Board
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.game.explain import why_illegal
 from ringrift_core.game.notation import Ids, Position, ply_text, sequences
+from ringrift_core.game.record import Record, head_of, plies_of
 from ringrift_core.game.rules import entries, jit
 from ringrift_core.game.rules import layout as at
 from ringrift_core.game.rules_digest import RULES_DIGEST
@@ -70,6 +71,51 @@ class Game:
         board = Board.of(key.board_type)
         variant = Variant(key.players, board.line_length(key.players), swap=False)
         return cls._begin(board, variant, state)
+
+    @classmethod
+    def from_json(cls, record: Record, *, plies: int | None = None) -> "Game":
+        """The game of a record (docs/formats/game-record.md) after `plies` plies, None: all of them.
+
+        RulesError names the ply that is not legal, or what is wrong with the head.
+        """
+        head = head_of(record)
+        if head.start_state is None:
+            game = cls.start(head.key, swap=head.swap)
+        elif head.swap:
+            raise RulesError("head: a constructed position has no swap option, but sw is 1")
+        else:
+            game = cls.from_state(head.key, head.start_state)
+        if head.line_length not in {None, game.variant.line_length}:
+            raise RulesError(f"head: L is {head.line_length}, lines have {game.variant.line_length} markers (R120)")
+        for number, text in enumerate(plies_of(record, plies), 1):
+            try:
+                game.play(text)
+            except RulesError as error:
+                raise RulesError(f"ply {number}: {error}") from None
+        return game
+
+    def to_json(self, game_id: str) -> Record:
+        """The record of the game: head, plies, end (null while the game is active)."""
+        head: Record = {
+            "id": game_id,
+            "bd": self.board.board_type,
+            "n": self.variant.players,
+            "sw": int(self.variant.swap),
+        }
+        if self.start_state is not None:
+            head["init"] = self.start_state
+        outcome, end = self.outcome, None
+        if outcome is not None:
+            end = {
+                "r": outcome.reason,
+                "w": outcome.winner,
+                "rk": outcome.ranks,
+                "n": len(self._record),
+                "tn": self.turn,
+                "agents": outcome.agents,
+                "hash": f"{self.hash():016x}",
+            }
+        return {**head, "plies": self.plies, "end": end}
 
     @classmethod
     def _begin(cls, board: Board, variant: Variant, state: dict[str, Any] | None) -> "Game":

@@ -1,18 +1,18 @@
-"""Game records: reading recorded games, and writing and reading our own JSON form (docs/formats/game-record.md).
+"""Game records: the files and the shape of what is in them (docs/formats/game-record.md).
 
 A recorded game ("trace", with the legal list and the state of every ply) and our own record (plies only) have the
-same head, so one reader serves both.
+same head, so one reader serves both. `Game.from_json` plays them, `Game.to_json` makes one.
 """
 
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ringrift_core.errors import RulesError, StorageError
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.game.game import Game
 
 Record = dict[str, Any]
 
@@ -43,62 +43,45 @@ def _parse(path: Path, number: int, line: str) -> Record:
     return record
 
 
-def start_of(record: Record) -> Game:
-    """The start position of a record; RulesError when its head is not one of a game."""
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a record says before its first ply."""
+
+    key: ConfigKey
+    swap: bool
+    line_length: int | None  # None: that of the rules
+    start_state: dict[str, Any] | None  # None: the empty board
+
+
+def head_of(record: Record) -> Head:
+    """The head of a record; RulesError when it is not one of a game."""
     board_type, players, swap = record.get("bd"), record.get("n"), record.get("sw", 0)
-    if not isinstance(board_type, str) or type(players) is not int or swap not in {0, 1}:
+    if not isinstance(board_type, str) or type(players) is not int or type(swap) is not int or swap not in {0, 1}:
         raise RulesError("head: needs bd (board type), n (players) and sw (0 or 1)")
-    key = ConfigKey(board_type, players)
-    if "init" not in record:
-        game = Game.start(key, swap=bool(swap))
-    elif swap:
-        raise RulesError("head: a constructed position has no swap option, but sw is 1")
-    else:
-        game = Game.from_state(key, record["init"])
-    length = record.get("L", game.board.line_length(players))
-    if length != game.variant.line_length:
-        raise RulesError(f"head: L is {length}, lines of {key} have {game.variant.line_length} markers (R120)")
-    return game
+    state, length = record.get("init"), record.get("L")
+    if "init" in record and not isinstance(state, dict):
+        raise RulesError("head: init must be a state")
+    if length is not None and type(length) is not int:
+        raise RulesError("head: L must be a line length")
+    return Head(ConfigKey(board_type, players), bool(swap), length, state)
 
 
-def plies_of(record: Record) -> list[str]:
-    """The texts of the plies, from a recorded game or from our own record."""
+def plies_of(record: Record, count: int | None = None) -> list[str]:
+    """The texts of the first `count` plies (None: all), from a recorded game or from our own record."""
     plies = record.get("plies")
     if not isinstance(plies, list):
         raise RulesError("plies: must be a list")
-    texts = []
-    for number, ply in enumerate(plies, 1):
-        if isinstance(ply, dict) and isinstance(ply.get("l"), list) and type(ply.get("i")) is int:
-            legal, index = ply["l"], ply["i"]
-            if not 0 <= index < len(legal):
-                raise RulesError(f"ply {number}: i is {index}, the list has {len(legal)} plies")
-            ply = legal[index]  # noqa: PLW2901 - the text that the ply stands for
-        if not isinstance(ply, str):
-            raise RulesError(f"ply {number}: neither a ply text nor an object with l and i")
-        texts.append(ply)
-    return texts
+    if count is not None and not 0 <= count <= len(plies):
+        raise RulesError(f"the game has {len(plies)} plies, there is no position after ply {count}")
+    return [_text_of(number, ply) for number, ply in enumerate(plies[:count], 1)]
 
 
-def record_of(game: Game, game_id: str) -> Record:
-    """The record of a game as JSON: head, plies, end (null while the game is active)."""
-    head: Record = {
-        "id": game_id,
-        "bd": game.board.board_type,
-        "n": game.variant.players,
-        "sw": int(game.variant.swap),
-    }
-    if game.start_state is not None:
-        head["init"] = game.start_state
-    outcome = game.outcome
-    end = None
-    if outcome is not None:
-        end = {
-            "r": outcome.reason,
-            "w": outcome.winner,
-            "rk": outcome.ranks,
-            "n": len(game.plies),
-            "tn": game.turn,
-            "agents": outcome.agents,
-            "hash": f"{game.hash():016x}",
-        }
-    return {**head, "plies": game.plies, "end": end}
+def _text_of(number: int, ply: object) -> str:
+    if isinstance(ply, dict) and isinstance(ply.get("l"), list) and type(ply.get("i")) is int:
+        legal, index = ply["l"], ply["i"]
+        if not 0 <= index < len(legal):
+            raise RulesError(f"ply {number}: i is {index}, the list has {len(legal)} plies")
+        ply = legal[index]
+    if not isinstance(ply, str):
+        raise RulesError(f"ply {number}: neither a ply text nor an object with l and i")
+    return ply
