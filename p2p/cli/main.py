@@ -35,7 +35,7 @@ def print_version(asked: bool) -> None:
 
 @app.callback()
 def ringrift(
-    version: Annotated[  # noqa: ARG001 - its callback does it
+    version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=print_version)
     ] = False,
 ) -> None:
