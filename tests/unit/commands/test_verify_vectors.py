@@ -93,6 +93,39 @@ def test_each_changed_assertion_is_noticed(tmp_path, key):
     assert key in lines[1]
 
 
+def test_an_assertion_that_is_not_known_is_reported_as_unchecked(tmp_path):
+    vector = copy.deepcopy(CAPTURE)
+    vector["expectedOutput"]["assertions"]["sInvariantDelta"] = 7
+    code, lines = run(tmp_path, vector)
+    assert code == 0
+    assert "not checked: sInvariantDelta" in lines[0]
+
+
+@pytest.mark.parametrize(("threshold", "winner"), [(4, 1), (5, None)])
+def test_a_threshold_of_the_state_stands_in_for_the_normal_one(tmp_path, threshold, winner):
+    """The capture lands on a marker: the fourth eliminated ring."""
+    vector = copy.deepcopy(CAPTURE)
+    state = vector["input"]["state"]
+    state["victoryThreshold"] = threshold
+    state["players"][0]["eliminatedRings"] = 3
+    state["board"]["markers"]["3,0,-3"] = {"player": 2}
+    vector["expectedOutput"]["assertions"] = {"victoryWinner": winner, "player1EliminatedRings": 4}
+    assert run(tmp_path, vector, "after-bookkeeping")[0] == 0
+    vector["expectedOutput"]["assertions"]["victoryWinner"] = 2
+    assert run(tmp_path, vector, "after-bookkeeping")[0] == 1
+
+
+@pytest.mark.parametrize(("threshold", "winner"), [(2, 2), (3, None)])
+def test_so_does_a_territory_threshold(tmp_path, threshold, winner):
+    vector = copy.deepcopy(CAPTURE)
+    state = vector["input"]["state"]
+    state["territoryVictoryThreshold"] = threshold
+    state["players"][1]["territorySpaces"] = 2
+    state["board"]["collapsedSpaces"]["4,-1,-3"] = 2
+    vector["expectedOutput"]["assertions"] = {"victoryWinner": winner, "player2TerritorySpaces": 2}
+    assert run(tmp_path, vector, "after-bookkeeping")[0] == 0
+
+
 def test_an_effect_without_legality_is_counted_as_such(tmp_path):
     """A landing nearer than the stack is high: the reference applies it, the rules forbid it."""
     vector = copy.deepcopy(CAPTURE)
