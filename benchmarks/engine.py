@@ -47,12 +47,11 @@ def uncompiled(key: str) -> dict[str, Any]:
 def phase_times(key: ConfigKey) -> dict[str, dict[str, float]]:
     """Per phase: its share of all decisions, and ns for the legal list and for carrying one out, on one core."""
     numba.set_num_threads(1)
-    games = GameBatch.start(key, SAMPLE_GAMES[key.board_type])
-    clock = PhaseClock(games)
-    while not games.over.all():
-        phases = games.states[:, at.PHASE].copy()
+    clock = PhaseClock(GameBatch.start(key, SAMPLE_GAMES[key.board_type]))
+    while (active := clock.states[:, at.REASON] == 0).any():
+        phases = clock.states[:, at.PHASE].copy()
         for phase in range(len(PHASE_NAMES)):
-            rows = np.flatnonzero((phases == phase) & ~games.over)
+            rows = np.flatnonzero(active & (phases == phase))
             if len(rows):
                 clock.play(phase, rows)
     numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
@@ -68,7 +67,8 @@ class PhaseClock:
     """Plays random decisions with the kernels themselves and adds up the time they take, by phase."""
 
     def __init__(self, games: GameBatch) -> None:
-        self.games = games
+        self.board = games.board
+        self.states = games.states.copy()
         self.rng = np.random.default_rng(1)
         self.scratch = np.zeros((1, scratch_words(games.board)), np.int16)
         self.lists = np.zeros((len(games), games.board.actions.size), np.uint16)
@@ -77,7 +77,7 @@ class PhaseClock:
 
     def play(self, phase: int, rows: npt.NDArray[np.int64]) -> None:
         """One random decision in each of the given games, all in this phase."""
-        board, states = self.games.board, self.games.states
+        board, states = self.board, self.states
         started = perf_counter()
         drivers.legal_many(*arrays(board.flat, states, rows, self.scratch, self.lists, self.counts))
         listed = perf_counter()

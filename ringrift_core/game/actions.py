@@ -7,6 +7,7 @@ elimination) follows from the state it is played in.
 from bisect import bisect_right
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import index
 
 import numpy as np
 
@@ -80,10 +81,18 @@ class ActionTable:
         self._rays = list(zip(ray_from.tolist(), ray_to.tolist(), strict=True))
         self._ray_number = {pair: i for i, pair in enumerate(self._rays)}
 
+    def number(self, action_id: int) -> int:
+        """The id as a plain int; RulesError when it is no integer or outside the table."""
+        try:
+            number = index(action_id)
+        except TypeError:
+            raise RulesError(f"an action id is an integer, not {action_id!r}") from None
+        if not 0 <= number < self.size:
+            raise RulesError(f"action id {number} is outside the table: 0..{self.size - 1}")
+        return number
+
     def kind(self, action_id: int) -> Kind:
-        """Block of an id."""
-        if not 0 <= action_id < self.size:
-            raise RulesError(f"action id {action_id} is outside the table: 0..{self.size - 1}")
+        """Block of an id of the table."""
         return BLOCKS[bisect_right(self._starts, action_id) - 1][0]
 
     def ray(self, action_id: int) -> tuple[int, int]:
@@ -102,6 +111,7 @@ class ActionTable:
 
     def decode(self, action_id: int) -> Action:
         """Action of an id."""
+        action_id = self.number(action_id)
         kind = self.kind(action_id)
         rest = action_id - self.first[kind]
         if kind is Kind.RAY:

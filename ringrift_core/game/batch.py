@@ -15,7 +15,7 @@ from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.game.game import Game
 from ringrift_core.game.rules import drivers, jit, observation, playout
 from ringrift_core.game.rules import layout as at
-from ringrift_core.game.state import REASONS, Variant, scratch_words
+from ringrift_core.game.state import REASONS, Variant, row_words, scratch_words
 
 IntArray = npt.NDArray[np.int64]
 Uint16Array = npt.NDArray[np.uint16]
@@ -40,6 +40,19 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def is_sound(self) -> bool:
+        """True when the offsets rise from 0 to the number of ids and the types are right."""
+        return (
+            self.ids.dtype == np.uint16
+            and self.ids.ndim == 1
+            and self.offsets.dtype == np.int64
+            and self.offsets.ndim == 1
+            and len(self.offsets) > 0
+            and self.offsets[0] == 0
+            and int(self.offsets[-1]) == len(self.ids)
+            and bool((np.diff(self.offsets) >= 0).all())
+        )
+
     def __getitem__(self, i: int) -> Uint16Array:
         return self.ids[self.offsets[i] : self.offsets[i + 1]]
 
@@ -63,8 +76,8 @@ def parallel(games: int | None = None) -> Iterator[None]:
 class GameBatch:
     """`len(batch)` games of one configuration, played by decisions.
 
-    Wherever `rows` [k] is a parameter it names the games meant, without repetition; None means all. The games are the
-    rows of `states` (int16, rules/layout.py); write to it only through the methods here.
+    Wherever `rows` [k] is a parameter it names the games meant, without repetition; None means all. Arguments that are
+    no integers, name no game or do not fit together raise RulesError and change nothing.
     """
 
     CELL_FIELDS = observation.CELL_FIELDS
@@ -74,7 +87,9 @@ class GameBatch:
         """For the constructors below; takes over `states` [batch, words]."""
         self.board = board
         self.variant = variant
-        self.states = states
+        if states.dtype != np.int16 or states.ndim != 2 or states.shape[1] != row_words(board, variant.players):
+            raise RulesError(f"the states of a batch are int16 rows of {row_words(board, variant.players)} words")
+        self._states = np.ascontiguousarray(states)
         self._lists: Uint16Array = np.zeros((len(states), board.actions.size), np.uint16)
         self._counts = np.full(len(states), -1, np.int64)  # -1: no list computed for this state
         chunks = max(1, min(len(states), CHUNKS_PER_THREAD * numba.get_num_threads()))
@@ -89,51 +104,58 @@ class GameBatch:
     @classmethod
     def of(cls, game: Game, count: int = 1) -> "GameBatch":
         """`count` copies of the state of one game."""
-        if count < 1:
-            raise RulesError(f"a batch needs at least one game, not {count}")
+        if type(count) is not int or count < 1:
+            raise RulesError(f"a batch needs a number of games, at least one, not {count!r}")
         return cls(game.board, game.variant, np.tile(game.row, (count, 1)))
 
     def __len__(self) -> int:
-        return len(self.states)
+        return len(self._states)
 
     # ---- what stands ----
 
     @property
+    def states(self) -> Int16Array:
+        """The state rows, [batch, words], as a view that cannot be written to."""
+        view = self._states.view()
+        view.flags.writeable = False
+        return view
+
+    @property
     def mover(self) -> Int16Array:
         """Seat to move of each game, [batch]."""
-        return self.states[:, at.PLAYER].copy()
+        return self._states[:, at.PLAYER].copy()
 
     @property
     def over(self) -> npt.NDArray[np.bool_]:
         """Which games have ended, [batch]."""
-        over: npt.NDArray[np.bool_] = self.states[:, at.REASON] != 0
+        over: npt.NDArray[np.bool_] = self._states[:, at.REASON] != 0
         return over
 
     @property
     def plies(self) -> Int16Array:
         """Complete plies of each game, [batch]."""
-        return self.states[:, at.PLY].copy()
+        return self._states[:, at.PLY].copy()
 
     @property
     def winner(self) -> Int16Array:
         """Winning seat of each game, 0 while it is active, [batch]."""
-        return self.states[:, at.WINNER].copy()
+        return self._states[:, at.WINNER].copy()
 
     @property
     def agent_of_seat(self) -> Int16Array:
         """Who plays each seat, [batch, players]."""
-        return self.states[:, at.AGENT + 1 : at.AGENT + 1 + self.variant.players].copy()
+        return self._states[:, at.AGENT + 1 : at.AGENT + 1 + self.variant.players].copy()
 
     def reasons(self) -> list[str]:
         """Why each game ended, "active" while it has not."""
-        return [REASONS[reason] for reason in self.states[:, at.REASON]]
+        return [REASONS[reason] for reason in self._states[:, at.REASON]]
 
     def ranks(self, rows: Rows = None) -> IntArray:
         """Competition ranks 1..n of the seats, [k, players]."""
         which = self._rows(rows)
         ranks = np.zeros((len(which), self.variant.players), np.int64)
         with parallel(len(which)):
-            drivers.rank_many(jit.for_kernel(self.states), jit.for_kernel(which), jit.for_kernel(ranks))
+            drivers.rank_many(jit.for_kernel(self._states), jit.for_kernel(which), jit.for_kernel(ranks))
         return ranks
 
     def hashes(self, rows: Rows = None) -> IntArray:
@@ -154,7 +176,7 @@ class GameBatch:
         values = np.zeros((len(which), len(self.GLOBAL_FIELDS)), np.int16)
         with parallel(len(which)):
             drivers.observe_many(*self._kernel_games(which), jit.for_kernel(cells), jit.for_kernel(values))
-        return cells.reshape(len(which), len(self.CELL_FIELDS), -1), values
+        return cells.reshape(len(which), len(self.CELL_FIELDS), self.board.cell_count), values
 
     # ---- what is legal, and what happens ----
 
@@ -175,7 +197,7 @@ class GameBatch:
     def apply(self, actions: npt.ArrayLike, rows: Rows = None) -> None:
         """Carry out one decision per game, [k]; RulesError, and nothing is played, if any of them is not legal."""
         which = self._rows(rows)
-        chosen = np.ascontiguousarray(actions, np.int64)
+        chosen = _integers("decisions", actions)
         if chosen.shape != which.shape:
             raise RulesError(f"{len(which)} games need as many decisions, not an array of shape {chosen.shape}")
         self._check_legal(which, chosen)
@@ -213,18 +235,20 @@ class GameBatch:
         lengths = np.array([len(part) for part in parts], np.int64)
         return Ragged(np.concatenate(parts), np.concatenate([[0], np.cumsum(lengths)]))
 
-    def play_random(self, seeds: IntArray, plies: int = 30_000) -> IntArray:
+    def play_random(self, seeds: npt.ArrayLike, plies: int = 30_000) -> IntArray:
         """Play every game on by uniformly random decisions until its end or `plies` complete plies, on all threads.
 
         `seeds` [batch], 1 .. 2^31 - 2, one generator per game; returns the generators' values afterwards.
         """
-        if seeds.shape != (len(self),) or seeds.min() < 1 or seeds.max() >= LEHMER_MODULUS:
+        values = _integers("seeds", seeds).copy()
+        if values.shape != (len(self),) or values.min() < 1 or values.max() >= LEHMER_MODULUS:
             raise RulesError(f"each of the {len(self)} games needs a seed between 1 and {LEHMER_MODULUS - 1}")
-        values = np.ascontiguousarray(seeds, np.int64).copy()
+        if type(plies) is not int:
+            raise RulesError(f"plies must be an integer, not {plies!r}")
         with parallel():
             playout.play_random(
                 jit.for_kernel(self.board.flat),
-                jit.for_kernel(self.states),
+                jit.for_kernel(self._states),
                 jit.for_kernel(self._scratch),
                 jit.for_kernel(self._out),
                 jit.for_kernel(values),
@@ -238,7 +262,7 @@ class GameBatch:
     def copy(self, rows: Rows = None) -> "GameBatch":
         """A new batch with copies of the given games (here rows may repeat)."""
         which = _row_numbers(len(self), rows)
-        return GameBatch(self.board, self.variant, self.states[which])
+        return GameBatch(self.board, self.variant, self._states[which])
 
     def assign(self, rows: Rows, other: "GameBatch", other_rows: Rows = None) -> None:
         """Overwrite games of this batch with copies of games of another batch of the same configuration."""
@@ -247,13 +271,13 @@ class GameBatch:
         to, source = self._rows(rows), _row_numbers(len(other), other_rows)
         if len(to) != len(source):
             raise RulesError(f"{len(source)} games cannot overwrite {len(to)}")
-        self.states[to] = other.states[source]
+        self._states[to] = other.states[source]
         self._counts[to] = -1
 
     def mapped(self, symmetries: npt.ArrayLike, rows: Rows = None) -> "GameBatch":
         """The images of the games under board symmetries, [k] numbers into Board.symmetries."""
         which = self._rows(rows)
-        images = np.zeros((len(which), self.states.shape[1]), np.int16)
+        images = np.zeros((len(which), self._states.shape[1]), np.int16)
         with parallel(len(which)):
             drivers.map_states(
                 *self._kernel_games(which), jit.for_kernel(self._symmetries(symmetries, which)), jit.for_kernel(images)
@@ -266,6 +290,8 @@ class GameBatch:
         The image of an ascending list need not ascend.
         """
         which = self._rows(rows)
+        if len(lists) != len(which) or not lists.is_sound():
+            raise RulesError(f"{len(which)} games need as many lists of ids, such as `legal(rows)` gives")
         ids = lists.ids.copy()
         with parallel(len(which)):
             drivers.map_actions(
@@ -286,14 +312,14 @@ class GameBatch:
         return which
 
     def _symmetries(self, symmetries: npt.ArrayLike, which: IntArray) -> IntArray:
-        numbers = np.ascontiguousarray(symmetries, np.int64)
+        numbers = _integers("symmetries", symmetries)
         count = len(self.board.symmetries)
         if numbers.shape != which.shape or (len(numbers) and (numbers.min() < 0 or numbers.max() >= count)):
             raise RulesError(f"one symmetry 0..{count - 1} per game")
         return numbers
 
     def _kernel_games(self, which: IntArray) -> tuple[jit.Table, jit.Rows, jit.Words]:
-        return jit.for_kernel(self.board.flat), jit.for_kernel(self.states), jit.for_kernel(which)
+        return jit.for_kernel(self.board.flat), jit.for_kernel(self._states), jit.for_kernel(which)
 
     def _check_legal(self, which: IntArray, chosen: IntArray) -> None:
         legal = self.legal(which)
@@ -324,11 +350,24 @@ class GameBatch:
         return Ragged(ids, offsets)
 
 
+def _integers(what: str, values: npt.ArrayLike) -> IntArray:
+    """An int64 array of what the caller gave; RulesError for anything but integers that fit."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise RulesError(f"{what} must be a list of integers") from None
+    if array.size == 0:
+        return np.zeros(array.shape, np.int64)
+    if array.dtype.kind not in "iu" or (array.dtype == np.uint64 and array.max() > np.iinfo(np.int64).max):
+        raise RulesError(f"{what} must be integers, not {array.dtype}")
+    return np.ascontiguousarray(array, np.int64)
+
+
 def _row_numbers(games: int, rows: Rows) -> IntArray:
     """The rows as an array; RulesError if one of them is not a game."""
     if rows is None:
         return np.arange(games)
-    which = np.ascontiguousarray(rows, np.int64)
+    which = _integers("rows", rows)
     if which.ndim != 1 or (len(which) and (which.min() < 0 or which.max() >= games)):
         raise RulesError(f"rows must be numbers of games, 0..{games - 1}")
     return which

@@ -1,5 +1,6 @@
 """Board: the door to everything that depends on the board alone (geometry, action table, symmetries)."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -8,6 +9,8 @@ from ringrift_core.game import geometry as geo
 from ringrift_core.game.actions import Action, ActionTable
 from ringrift_core.game.geometry import Cell, Int32Array
 from ringrift_core.game.rules import layout as at
+
+CELL = re.compile(r"(0|-?[1-9][0-9]?),(0|-?[1-9][0-9]?)")  # one spelling for each cell
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +41,7 @@ class Board:
     @staticmethod
     def of(board_type: str) -> "Board":
         """The board of a type (square8, square19, hex8, hexagonal); RulesError for an unknown one."""
-        if board_type not in geo.SHAPES:
+        if board_type not in geo.BOARD_TYPES:
             raise RulesError(f"there is no board type {board_type!r}; choose one of {', '.join(geo.BOARD_TYPES)}")
         return _build(board_type)
 
@@ -61,13 +64,13 @@ class Board:
 
     def parse_cell(self, text: str) -> int:
         """Number of the cell written "x,y"; RulesError when it is none of this board."""
-        try:
-            x, y = (int(part) for part in text.split(","))
-        except ValueError:
-            raise RulesError(f"{text!r} is not a cell; write x,y such as {self.cell_text[0]}") from None
-        if (x, y) not in self.index:
+        match = CELL.fullmatch(str(text))
+        if match is None:
+            raise RulesError(f"{text!r} is not a cell; write x,y such as {self.cell_text[0]}")
+        cell = int(match[1]), int(match[2])
+        if cell not in self.index:
             raise RulesError(f"{text} is not on {self.board_type} (R001)")
-        return self.index[x, y]
+        return self.index[cell]
 
     def encode(self, action: Action) -> int:
         """Id of an action; RulesError when the table has none for it."""

@@ -54,7 +54,7 @@ class Game:
     @classmethod
     def start(cls, game: str | ConfigKey, *, swap: bool | None = None) -> "Game":
         """A new game of a config key such as "hex8_2p"; the swap option is on for two players unless said."""
-        key = ConfigKey.parse(game) if isinstance(game, str) else game
+        key = game if isinstance(game, ConfigKey) else ConfigKey.parse(game)
         board = Board.of(key.board_type)
         offered = key.players == 2 if swap is None else swap
         if offered and key.players != 2:
@@ -67,7 +67,9 @@ class Game:
 
         docs/formats/game-record.md has the form; RulesError says what is wrong with a state that is not a position.
         """
-        key = ConfigKey.parse(game) if isinstance(game, str) else game
+        key = game if isinstance(game, ConfigKey) else ConfigKey.parse(game)
+        if type(state) is not dict:
+            raise RulesError("state: must be a JSON object")
         board = Board.of(key.board_type)
         variant = Variant(key.players, board.line_length(key.players), swap=False)
         return cls._begin(board, variant, state)
@@ -231,7 +233,7 @@ class Game:
 
     def play(self, ply: str) -> None:
         """Play a ply in text notation; RulesError names the broken rule and the legal plies nearby."""
-        text = " ".join(ply.split())
+        text = " ".join(str(ply).split())
         legal = self.legal()
         ids = legal.get(text)
         if ids is None:
@@ -241,14 +243,15 @@ class Game:
 
     def decide(self, action_id: int) -> None:
         """Play one decision by its id; RulesError if it is not legal."""
+        number = self.board.actions.number(action_id)
         legal = self._at.legal()
-        if action_id not in legal:
-            kind = self.board.decode(action_id).kind
+        if number not in legal:
+            kind = self.board.actions.kind(number)
             raise RulesError(
-                f"decision {action_id} ({kind}) is not legal in {self.phase}; "
+                f"decision {number} ({kind}) is not legal in {self.phase}; "
                 + (f"there are {len(legal)}: {_some(legal)}" if legal else "the game is over")
             )
-        self.decide_legal(action_id)
+        self.decide_legal(number)
 
     def advance(self) -> list[int]:
         """Play forced decisions up to the next real choice or the end; return their ids."""

@@ -55,6 +55,8 @@ class Head:
 
 def head_of(record: Record) -> Head:
     """The head of a record; RulesError when it is not one of a game."""
+    if not isinstance(record, dict):
+        raise RulesError("head: a game is a JSON object")
     board_type, players, swap = record.get("bd"), record.get("n"), record.get("sw", 0)
     if not isinstance(board_type, str) or type(players) is not int or type(swap) is not int or swap not in {0, 1}:
         raise RulesError("head: needs bd (board type), n (players) and sw (0 or 1)")

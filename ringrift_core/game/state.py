@@ -145,7 +145,7 @@ def write_state(board: Board, row: Row, state: dict[str, Any], *, complete: bool
     `complete`: the ring supply and the territory counts must add up (R052), as they do in every real position; without
     it the position is good for checking single plies, not for playing on.
     """
-    unknown = sorted(set(state) - STATE_KEYS)
+    unknown = sorted(map(str, set(state) - STATE_KEYS))
     if unknown:
         raise RulesError(f"state: unknown key {unknown[0]!r}; known are {' '.join(sorted(STATE_KEYS))}")
     players = int(row[at.SEATS])

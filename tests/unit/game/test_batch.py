@@ -117,3 +117,60 @@ def test_a_tower_of_more_than_127_rings_keeps_its_height():
     tower = position("hexagonal_2p", {"0,0": rings, "1,0": "2"}, hands=[0, 0], eliminated=[17, 18])
     assert tower.state()["s"]["0,0"] == rings
     assert isinstance(tower, Game)
+
+
+@pytest.mark.parametrize("bad", [[0.5, 0, 0, 0], [float("nan")] * 4, ["a"] * 4, None, [2**70, 0, 0, 0], [[0], [1, 2]]])
+def test_what_is_no_integer_is_refused_everywhere(games, bad):
+    """A float that were cut down to an id would be a wrong board."""
+    before = games.states.copy()
+    for call in (games.apply, games.play_random, games.mapped):
+        with pytest.raises(RulesError):
+            call(bad)
+    if bad is not None:
+        with pytest.raises(RulesError):
+            games.legal(bad)
+    np.testing.assert_array_equal(games.states, before)
+
+
+def test_lists_that_do_not_fit_the_games_are_refused(games):
+    """A kernel would read past their end."""
+    legal = games.legal()
+    symmetries = [1, 2, 3, 4]
+    assert len(games.map_ids(symmetries, legal)) == len(legal.ids)
+    offsets = legal.offsets
+    for ids, bad_offsets in (
+        (legal.ids, offsets[:2]),
+        (legal.ids, offsets + 1),
+        (legal.ids, offsets[::-1].copy()),
+        (legal.ids[:5], offsets),
+        (legal.ids.astype(np.int64), offsets),
+    ):
+        with pytest.raises(RulesError, match="as many lists"):
+            games.map_ids(symmetries, batch.Ragged(ids, bad_offsets))
+
+
+def test_states_cannot_be_written_from_outside(games):
+    with pytest.raises(ValueError, match="read-only"):
+        games.states[0, 0] = 9
+    with pytest.raises(RulesError, match="int16 rows"):
+        GameBatch(games.board, games.variant, np.zeros((2, 3), np.int16))
+
+
+def test_no_games_are_no_work(games):
+    assert len(games.legal([])) == 0
+    games.apply([], [])
+    assert len(games.advance([])) == 0
+    assert games.observe([])[0].shape == (0, len(GameBatch.CELL_FIELDS), 61)
+
+
+def test_two_python_threads_may_use_batches_at_once():
+    from concurrent.futures import ThreadPoolExecutor
+
+    def play(seed: int) -> list[int]:
+        own = GameBatch.start("hex8_2p", 200)
+        own.play_random(np.arange(200) + seed)
+        return own.hashes().tolist()
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(play, [1, 1, 1, 1]))
+    assert found == [found[0]] * 4

@@ -67,9 +67,9 @@ def test_illegal_input_changes_nothing():
     for text in ("P 0,0 1", "M 0,0>1,0", "nonsense", "", "M 0,0", "M 0,0>99,0", "P 0,0 " + "9" * 5000, "\x00", "♟"):
         with pytest.raises(RulesError):
             game.play(text)
-    for action_id in (-1, 0, 2026, 2027, 2**70):
+    for action_id in (-1, 0, 2026, 2027, 2**70, 0.0, "3", None):
         with pytest.raises(RulesError):
-            game.decide(action_id)
+            game.decide(action_id)  # type: ignore[arg-type]
     assert (game.hash(), game.plies, game.decisions) == before
 
 
