@@ -169,7 +169,7 @@ def test_two_python_threads_may_use_batches_at_once():
     def play(seed: int) -> list[int]:
         own = GameBatch.start("hex8_2p", 200)
         own.play_random(np.arange(200) + seed)
-        return own.hashes().tolist()
+        return list(map(int, own.hashes()))
 
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(play, [1, 1, 1, 1]))
