@@ -1,5 +1,6 @@
 """Game: the door to one game, for people, records and tests."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +73,7 @@ class Game:
             raise RulesError("state: must be a JSON object")
         board = Board.of(key.board_type)
         variant = Variant(key.players, board.line_length(key.players), swap=False)
-        return cls._begin(board, variant, state)
+        return cls._begin(board, variant, deepcopy(state))
 
     @classmethod
     def from_json(cls, record: Record, *, plies: int | None = None) -> "Game":
@@ -94,7 +95,25 @@ class Game:
                 game.play(text)
             except RulesError as error:
                 raise RulesError(f"ply {number}: {error}") from None
+        if plies is None:
+            game.check_end(record.get("end"))
         return game
+
+    def check_end(self, end: object) -> None:
+        """RulesError when the end that a record claims is not where its plies lead; an absent end claims nothing."""
+        if end is None:
+            return
+        if not isinstance(end, dict):
+            raise RulesError("end: must be a JSON object or null")
+        here = {
+            "r": REASONS[self._at.read[at.REASON]] if self.over else "truncated",
+            "w": self._at.read[at.WINNER] or None,
+            "n": len(self._record),
+            "hash": f"{self.hash():016x}",
+        }
+        for key, value in here.items():
+            if key in end and end[key] != value:
+                raise RulesError(f"end: {key} is {end[key]!r}, the plies lead to {value!r}")
 
     def to_json(self, game_id: str) -> Record:
         """The record of the game: head, plies, end (null while the game is active)."""
@@ -195,7 +214,6 @@ class Game:
         if not self.over:
             return None
         row = self._at.row
-        ranks = [0] * self.variant.players
         entries.ranking(self._at.s, self._at.w)
         ranks = list(self._at.w[: self.variant.players])
         hands = per_seat(row, at.HAND) if row[at.REASON] >= at.STALEMATE_TERRITORY else [0] * self.variant.players

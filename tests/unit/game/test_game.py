@@ -112,6 +112,19 @@ def test_a_record_survives_json_and_replays(key):
     assert again.outcome == game.outcome
 
 
+@pytest.mark.parametrize("change", [{"hash": "0" * 16}, {"r": "stalemate_rings"}, {"w": 3}, {"n": 1}])
+def test_a_record_whose_end_is_not_where_its_plies_lead_is_refused(change):
+    game = play(position("square8_2p", {"0,0": "11"}, eliminated=[17, 17]), "NP", "M 0,0>0,2", "NL", "NT")
+    record = game.to_json("short")
+    assert Game.from_json(record).over
+    record["end"] |= change
+    with pytest.raises(RulesError, match=f"end: {next(iter(change))} is"):
+        Game.from_json(record)
+    record["end"] = 7
+    with pytest.raises(RulesError, match="end: must be"):
+        Game.from_json(record)
+
+
 def test_a_constructed_start_is_part_of_the_record():
     game = slide_position()
     record = json.loads(json.dumps(game.to_json("slide")))
