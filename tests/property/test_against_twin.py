@@ -6,19 +6,17 @@ RINGRIFT_TEST_SCALE multiplies the number of games (default 1). Each theme also 
 for; a generator that no longer reaches them fails.
 """
 
-import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 import pytest
 
 from ringrift_core.game import Game
+from tests.property import SCALE
 from tests.twin.plain_board import KING_STEPS, Cell, cell_text, text_cell
 from tests.twin.plain_rules import PlainGame
-
-SCALE = int(os.environ.get("RINGRIFT_TEST_SCALE", "1"))
 
 PHASE_NAMES = {
     "rp": "ring_placement",
@@ -56,7 +54,7 @@ class Theme:
     player: str = "full"  # which kind of seat is to move, if there is one
     shun: tuple[str, ...] = ()  # kinds of plies that are mostly left out
     plies: int = 80
-    reaches: tuple[str, ...] = field(default=())
+    reaches: tuple[str, ...] = ()
 
 
 THEMES = {
@@ -395,10 +393,10 @@ def duel(seed: str, fast: Game, plain: PlainGame, plies: int, shun: tuple[str, .
     rng = Random(f"{seed} plies")
     seen: Counter[str] = Counter(plies=0)
     where = f"seed {seed!r}: start"
-    for ply in range(plies):
+    for ply in range(plies + 1):
         assert fast.over == (plain.end is not None), f"{where}: over {fast.over}, twin {plain.end}"
         assert fast.state() == plain.state(), f"{where}: states differ"
-        if plain.end is not None:
+        if plain.end is not None or ply == plies:
             break
         seat_and_phase = (plain.player, PHASE_NAMES[plain.phase])
         assert (fast.player, fast.phase) == seat_and_phase, f"{where}: who moves differs"
