@@ -152,4 +152,7 @@ def main() -> NoReturn:
     except RingriftError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
+    except (OSError, UnicodeError) as error:
+        typer.echo(f"error: {str(error).encode('ascii', 'backslashreplace').decode()}", err=True)
+        sys.exit(2)
     sys.exit(0)

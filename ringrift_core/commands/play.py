@@ -217,7 +217,7 @@ def play(game: Game, agents: list[str], seed: int, record: Path | None, console:
         table.run()
     finally:
         if record is not None:
-            console.print(_write(record, "save", game), highlight=False, soft_wrap=True)
+            console.print(_write(record, "save", game), highlight=False, markup=False, soft_wrap=True)
 
 
 def agent_names(text: str) -> list[str]:

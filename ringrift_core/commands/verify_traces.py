@@ -9,7 +9,8 @@ from ringrift_core.commands.paths import files_below
 from ringrift_core.errors import RingriftError, StorageError
 from ringrift_core.game import Game
 from ringrift_core.game.record import Record, read_records
-from ringrift_core.game.state import PHASE_CODES, PHASE_NAMES
+from ringrift_core.game.rules import layout as at
+from ringrift_core.game.state import PHASE_CODES, PHASE_NAMES, per_seat
 
 RAW = "-raw"  # part of the names of files that the unpatched reference recorded
 TRACE_REASONS = {  # reason code -> reason string of the reference engine
@@ -55,7 +56,7 @@ def verify_traces(paths: list[Path], write: Callable[[str], None]) -> int:
         total.plies += tally.plies
         total.mismatches += tally.mismatches
     write(str(total))
-    if not total.games:
+    if not total.games and not total.mismatches:
         raise StorageError("no game was verified")
     return 1 if total.mismatches else 0
 
@@ -119,25 +120,31 @@ def _verify_end(game: Game, end: object) -> None:
     _same("end: turns tn", end.get("tn"), game.turn)
     if outcome is None:
         _same("end: reason r", end.get("r"), "truncated")
-        _same("end: winner w", end.get("w"), None)
+        _same("end: winner w", end.get("w", ""), None)
+        _same("end: ranking values sc", end.get("sc"), _standing(game))
         return
     _same("end: reason r", end.get("r"), outcome.reason)
     _same("end: winner w", end.get("w"), outcome.winner)
     _same("end: ranking rk", end.get("rk"), outcome.ranks)
     _same("end: reason string ts", end.get("ts"), TRACE_REASONS[outcome.reason])
-    values = {
-        "t": outcome.territory,
-        "e": outcome.eliminated,
-        "m": outcome.markers,
-        "x": outcome.out_turns,
-    }
-    _same("end: ranking values sc", end.get("sc"), values)
+    _same("end: ranking values sc", end.get("sc"), {**_standing(game), "e": outcome.eliminated})
     if outcome.reason.startswith("stalemate"):
         _same(
             "end: leaders by the text of R173 wx",
             end.get("wx"),
             _leaders(outcome.territory, outcome.eliminated, outcome.markers),
         )
+
+
+def _standing(game: Game) -> dict[str, list[Any]]:
+    """Territory, eliminated rings, markers and turn of permanent elimination by seat."""
+    blocks = {"t": at.TERRITORY, "e": at.ELIMINATED, "m": at.MARKERS, "x": at.OUT_TURN}
+    values: dict[str, list[Any]] = {key: list(per_seat(game.row, block)) for key, block in blocks.items()}
+    owned = zip(per_seat(game.row, at.HAND), per_seat(game.row, at.RINGS), strict=True)
+    for seat, (hand, rings) in enumerate(owned):
+        if values["x"][seat] == at.NONE:  # the engine notes it when the turn ends, the recorder at once
+            values["x"][seat] = None if hand or rings else game.turn
+    return values
 
 
 def _leaders(*rungs: list[int]) -> list[int]:

@@ -1,5 +1,7 @@
 """`ringrift warmup`: compile every kernel into the cache, in parallel processes."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,18 +10,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 
-from ringrift_core.errors import InvariantError
+from ringrift_core.errors import InvariantError, StorageError
 from ringrift_core.game import batch  # noqa: F401 - imports every module that has entries
 from ringrift_core.game.rules import jit
 
 LEGAL_SIDE = ("legal_decisions", "legal_many", "map_actions", "map_states", "observe_many")
 """Entries compiled by the second process; the first one takes those that also carry decisions out."""
+STAMP = "complete"  # written when everything is compiled
 FOLDERS_KEPT = 4  # compiled versions that stay on disk, the newest first
 
 
 def ensure_compiled(write: Callable[[str], None]) -> None:
     """Run `warmup` where this version of the rules has never been compiled, so that nobody waits without a word."""
-    if jit.COMPILED and not jit.CACHE_FOLDER.exists():
+    if jit.CACHED and not (jit.CACHE_FOLDER / STAMP).exists():
         warmup(write)
 
 
@@ -28,6 +31,8 @@ def warmup(write: Callable[[str], None]) -> None:
     if not jit.COMPILED:
         write("NUMBA_DISABLE_JIT is set: the rules run uncompiled, there is nothing to compile")
         return
+    if not jit.CACHED:
+        raise StorageError(f"cannot keep compiled kernels in {jit.CACHE_FOLDER}; choose another RINGRIFT_CACHE_DIR")
     started = perf_counter()
     write(f"rules: {len(jit.ENTRIES)} kernels in {jit.CACHE_FOLDER}, compiled once (about a minute)")
     second = [name for name in LEGAL_SIDE if name in jit.ENTRIES]
@@ -45,13 +50,16 @@ def warmup(write: Callable[[str], None]) -> None:
     for worker in workers:
         if worker.returncode != 0:
             raise InvariantError(f"a compiling process ended with exit code {worker.returncode}; see above")
+    (jit.CACHE_FOLDER / STAMP).touch()
+    os.utime(jit.CACHE_FOLDER)
     remove_old_folders(jit.CACHE_FOLDER.parent)
     write(f"rules: ready after {perf_counter() - started:.1f} s")
 
 
 def remove_old_folders(parent: Path) -> None:
     """Keep the newest compiled versions."""
-    folders = sorted((path for path in parent.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    ours = [path for path in parent.iterdir() if path.is_dir() and re.fullmatch("[0-9a-f]{16}", path.name)]
+    folders = sorted(ours, key=lambda path: path.stat().st_mtime)
     for folder in folders[:-FOLDERS_KEPT]:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -36,7 +36,7 @@ def read_records(path: Path) -> Iterator[tuple[int, Record]]:
 def _parse(path: Path, number: int, line: str) -> Record:
     try:
         record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise StorageError(f"{path}:{number}: not JSON: {error}") from None
     if not isinstance(record, dict):
         raise StorageError(f"{path}:{number}: a game must be a JSON object")

@@ -142,6 +142,16 @@ def test_a_mutated_recording_is_refused(mutate: Callable[[dict[str, Any]], None]
         verify_game(record)
 
 
+@pytest.mark.parametrize("change", [{"sc": None}, {"w": 1}, {"r": "ring"}, {"n": 1}])
+def test_the_end_of_a_truncated_recording_is_checked_too(change: dict[str, Any]):
+    records = (record for _, record in read_records(PARITY / "hex8-3p-scn.jsonl.gz"))
+    record = next(record for record in records if record["end"]["r"] == "truncated")
+    assert verify_game(record) == 80
+    record["end"] |= change
+    with pytest.raises(RingriftError, match="end: "):
+        verify_game(record)
+
+
 def test_a_mismatch_is_reported_with_its_place_and_exit_code(tmp_path: Path):
     record = first_game("square8-2p")
     change_a_hand(record)

@@ -9,7 +9,17 @@ from pathlib import Path
 from tests.tidy import PACKAGES, ROOT, imports_of, module_name, sources
 
 FLOORS = {"config": 0, "ringrift_core": 1, "managers": 2, "p2p": 3}
-RULES_IMPORTS = {"numba", "hashlib", "platform", "collections.abc", "pathlib", "typing", "llvmlite", "numpy.typing"}
+RULES_IMPORTS = {
+    "numba",
+    "hashlib",
+    "os",
+    "platform",
+    "collections.abc",
+    "pathlib",
+    "typing",
+    "llvmlite",
+    "numpy.typing",
+}
 
 
 def uphill(name: str, imported: set[str]) -> list[str]:

@@ -8,6 +8,7 @@ runs as plain Python; `for_kernel` then hands out memoryviews, whose items are e
 """
 
 import hashlib
+import os
 import platform
 from collections.abc import Callable, MutableSequence, Sequence
 from pathlib import Path
@@ -68,6 +69,18 @@ CACHE_FOLDER = _cache_folder()
 COMPILED = not numba_config.DISABLE_JIT
 
 
+def _can_cache() -> bool:
+    """True when the cache folder is there; without it numba would fall back to one that does not know the rules."""
+    try:
+        CACHE_FOLDER.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(CACHE_FOLDER, os.W_OK)
+
+
+CACHED = COMPILED and _can_cache()
+
+
 def kernel(function: F) -> F:
     """Compile a scalar function that only kernels call (not cached by itself)."""
     return cast("F", numba.njit(nogil=True, error_model="numpy")(function))
@@ -83,7 +96,7 @@ def entry(signature: str, *, parallel: bool = False) -> Callable[[F], F]:
         before = numba_config.CACHE_DIR
         numba_config.CACHE_DIR = str(CACHE_FOLDER)
         try:
-            compiled = numba.njit(nogil=True, error_model="numpy", cache=COMPILED, parallel=parallel)(function)
+            compiled = numba.njit(nogil=True, error_model="numpy", cache=CACHED, parallel=parallel)(function)
         finally:
             numba_config.CACHE_DIR = before
         ENTRIES[function.__name__] = (compiled, tuple(ARGUMENTS[name] for name in signature.split()))

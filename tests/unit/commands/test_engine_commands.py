@@ -53,10 +53,14 @@ def test_every_entry_is_called_with_the_types_it_is_compiled_for():
 
 def test_old_compiled_versions_are_removed(tmp_path: Path):
     for number in range(FOLDERS_KEPT + 3):
-        (tmp_path / str(number)).mkdir()
-        os.utime(tmp_path / str(number), (number, number))
+        folder = tmp_path / f"{number:016x}"
+        folder.mkdir()
+        os.utime(folder, (number, number))
+    (tmp_path / "somebody else's").mkdir()
+    os.utime(tmp_path / "somebody else's", (0, 0))
     remove_old_folders(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["3", "4", "5", "6"]
+    kept = [f"{number:016x}" for number in range(3, FOLDERS_KEPT + 3)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*kept, "somebody else's"]
 
 
 def test_an_edited_rule_is_never_run_from_a_stale_cache(tmp_path: Path):
@@ -71,23 +75,26 @@ def test_an_edited_rule_is_never_run_from_a_stale_cache(tmp_path: Path):
         "entries.ranking(row, ranks); print(ranks[:2].tolist(), entries.ranking.stats.cache_hits.total())"
     )
 
-    def run() -> str:
+    def run(cache: str) -> str:
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=tmp_path,
-            env={**os.environ, "RINGRIFT_CACHE_DIR": str(tmp_path / "cache")},
+            env={**os.environ, "RINGRIFT_CACHE_DIR": cache},
             capture_output=True,
             text=True,
             check=True,
         )
         return done.stdout.strip()
 
-    assert run() == "[2, 1] 0"
-    assert run() == "[2, 1] 1"
+    cache, none = str(tmp_path / "cache"), "/proc/nowhere"
+    assert run(cache) == "[2, 1] 0"
+    assert run(cache) == "[2, 1] 1"
+    assert run(none) == "[2, 1] 0"  # a folder that cannot be made: compiled anew each time
     times = (rule.stat().st_atime_ns, rule.stat().st_mtime_ns)
     right = "return s[at.TERRITORY + a] > s[at.TERRITORY + b]"
     text = rule.read_text()
     assert right in text
     rule.write_text(text.replace(right, right.replace(">", "<")))
     os.utime(rule, ns=times)
-    assert run() == "[1, 2] 0"
+    assert run(cache) == "[1, 2] 0"
+    assert run(none) == "[1, 2] 0"
