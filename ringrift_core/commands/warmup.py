@@ -20,21 +20,31 @@ STAMP = "complete"  # written when everything is compiled
 FOLDERS_KEPT = 4  # compiled versions that stay on disk, the newest first
 
 
+def folders() -> list[Path]:
+    """The cache folders of all kernel folders."""
+    return sorted({jit.cache_folder(entry.folder) for entry in jit.ENTRIES.values()})
+
+
+def can_cache() -> bool:
+    """True when every cache folder can be written to."""
+    return all(jit.can_cache(entry.folder) for entry in jit.ENTRIES.values())
+
+
 def ensure_compiled(write: Callable[[str], None]) -> None:
-    """Run `warmup` where this version of the rules has never been compiled, so that nobody waits without a word."""
-    if jit.CACHED and not (jit.CACHE_FOLDER / STAMP).exists():
+    """Run `warmup` where this version has never been compiled, so that nobody waits without a word."""
+    if can_cache() and not all((folder / STAMP).exists() for folder in folders()):
         warmup(write)
 
 
 def warmup(write: Callable[[str], None]) -> None:
     """Compile what is not in the cache yet; two processes, because entries share most of their kernels two by two."""
     if not jit.COMPILED:
-        write("NUMBA_DISABLE_JIT is set: the rules run uncompiled, there is nothing to compile")
+        write("NUMBA_DISABLE_JIT is set: kernels run uncompiled, there is nothing to compile")
         return
-    if not jit.CACHED:
-        raise StorageError(f"cannot keep compiled kernels in {jit.CACHE_FOLDER}; choose another RINGRIFT_CACHE_DIR")
+    if not can_cache():
+        raise StorageError(f"cannot keep compiled kernels in {folders()[0]}; choose another RINGRIFT_CACHE_DIR")
     started = perf_counter()
-    write(f"rules: {len(jit.ENTRIES)} kernels in {jit.CACHE_FOLDER}, compiled once (about a minute)")
+    write(f"kernels: {len(jit.ENTRIES)} in {folders()[0].parents[1]}, compiled once (a minute or two)")
     second = [name for name in LEGAL_SIDE if name in jit.ENTRIES]
     first = [name for name in jit.ENTRIES if name not in second]
     command = [sys.executable, "-P", "-m", __name__]
@@ -50,10 +60,11 @@ def warmup(write: Callable[[str], None]) -> None:
     for worker in workers:
         if worker.returncode != 0:
             raise InvariantError(f"a compiling process ended with exit code {worker.returncode}; see above")
-    (jit.CACHE_FOLDER / STAMP).touch()
-    os.utime(jit.CACHE_FOLDER)
-    remove_old_folders(jit.CACHE_FOLDER.parent)
-    write(f"rules: ready after {perf_counter() - started:.1f} s")
+    for folder in folders():
+        (folder / STAMP).touch()
+        os.utime(folder)
+        remove_old_folders(folder.parent)
+    write(f"kernels: ready after {perf_counter() - started:.1f} s")
 
 
 def remove_old_folders(parent: Path) -> None:
@@ -68,9 +79,9 @@ def compile_entries(names: list[str]) -> None:
     """Load the named entries from the cache, or compile them."""
     for name in names:
         started = perf_counter()
-        compiled, arguments = jit.ENTRIES[name]
-        compiled.compile(arguments)
-        if not compiled.stats.cache_hits:
+        entry = jit.ENTRIES[name]
+        entry.compiled.compile(entry.arguments)
+        if not entry.compiled.stats.cache_hits:
             print(f"  {name}: compiled in {perf_counter() - started:.1f} s", flush=True)
 
 

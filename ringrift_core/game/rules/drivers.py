@@ -80,7 +80,7 @@ def hash_many(g: Table, states: Rows, rows: Words, hashes: Words) -> None:
         hashes[i] = state_hash(g, states[rows[i]])
 
 
-@entry("states longs ranks", parallel=True)
+@entry("states longs longs_rows", parallel=True)
 def rank_many(states: Rows, rows: Words, ranks: Rows) -> None:
     """Write the competition ranks of each game, [k, players]."""
     for i in numba.prange(len(rows)):

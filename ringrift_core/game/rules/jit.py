@@ -1,8 +1,9 @@
 """How kernels are compiled: two decorators, a cache folder that knows the rules' source, and the uncompiled form.
 
 `@kernel` marks a scalar function that other kernels call; `@entry` one that Python calls, which is cached on
-disk with all it calls. The cache folder's name is a digest of every file in this folder, the numba version
-and the CPU, so an edited rule or another machine never runs old code. With NUMBA_DISABLE_JIT=1 the same source
+disk with all it calls. Kernels stand in the rules and in folders named `kernels`, which import the rules and themselves
+only. A cache folder's name is a digest of the rules, of the folder that defines the entry, of the numba version and
+of the CPU, so an edited rule or another machine never runs old code. With NUMBA_DISABLE_JIT=1 the same source
 runs as plain Python; `for_kernel` then hands out memoryviews, whose items are exact Python ints
 (a value that would not fit the array raises instead of wrapping).
 """
@@ -11,6 +12,8 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable, MutableSequence, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -39,9 +42,29 @@ ARGUMENTS = {
     "states": types.Array(types.int16, 2, "C"),  # or scratch rows
     "lists": types.Array(types.uint16, 2, "C"),
     "bytes": types.Array(types.int8, 2, "C"),
-    "ranks": types.Array(types.int64, 2, "C"),
+    "flags": types.Array(types.int8, 1, "C"),
+    "ints": types.Array(types.int32, 1, "C"),
+    "floats": types.Array(types.float32, 1, "C"),
+    "float": types.float64,
+    "ints_rows": types.Array(types.int32, 2, "C"),
+    "longs_rows": types.Array(types.int64, 2, "C"),
+    "floats_rows": types.Array(types.float32, 2, "C"),
+    "states_of": types.Array(types.int16, 3, "C"),  # [games, nodes, words]
 }
-ENTRIES: dict[str, tuple[Any, tuple[Any, ...]]] = {}  # name -> compiled function, argument types
+RULES = Path(__file__).parent
+COMPILED = not numba_config.DISABLE_JIT
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What `ringrift warmup` needs to know of a function that Python calls."""
+
+    compiled: Any
+    arguments: tuple[Any, ...]  # numba types
+    folder: Path  # of the file that defines it
+
+
+ENTRIES: dict[str, Entry] = {}  # by name
 
 
 def sources_digest(folder: Path) -> str:
@@ -52,33 +75,33 @@ def sources_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _cache_folder() -> Path:
+@cache
+def cache_folder(folder: Path) -> Path:
+    """Where the compiled form of the entries of one kernel folder lives."""
     cpu = f"{llvmlite.binding.get_host_cpu_name()} {llvmlite.binding.get_host_cpu_features().flatten()}"
     parts = (
-        sources_digest(Path(__file__).parent),
+        sources_digest(RULES),
+        sources_digest(folder),
         numba.__version__,
         platform.python_version(),
         cpu,
         str(numba_config.BOUNDSCHECK),
     )
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    return cache_dir() / "kernels" / key
+    room = folder.parent.name if folder.name == "kernels" else folder.name
+    return cache_dir() / "kernels" / room / key
 
 
-CACHE_FOLDER = _cache_folder()
-COMPILED = not numba_config.DISABLE_JIT
-
-
-def _can_cache() -> bool:
-    """True when the cache folder is there; without it numba would fall back to one that does not know the rules."""
+@cache
+def can_cache(folder: Path) -> bool:
+    """True when the cache folder is there; without it numba would fall back to one that does not know the sources."""
+    if not COMPILED:
+        return False
     try:
-        CACHE_FOLDER.mkdir(parents=True, exist_ok=True)
+        cache_folder(folder).mkdir(parents=True, exist_ok=True)
     except OSError:
         return False
-    return os.access(CACHE_FOLDER, os.W_OK)
-
-
-CACHED = COMPILED and _can_cache()
+    return os.access(cache_folder(folder), os.W_OK)
 
 
 def kernel(function: F) -> F:
@@ -93,13 +116,16 @@ def entry(signature: str, *, parallel: bool = False) -> Callable[[F], F]:
     """
 
     def wrap(function: F) -> F:
+        folder = Path(function.__code__.co_filename).parent
+        cached = can_cache(folder)
         before = numba_config.CACHE_DIR
-        numba_config.CACHE_DIR = str(CACHE_FOLDER)
+        if cached:
+            numba_config.CACHE_DIR = str(cache_folder(folder))
         try:
-            compiled = numba.njit(nogil=True, error_model="numpy", cache=CACHED, parallel=parallel)(function)
+            compiled = numba.njit(nogil=True, error_model="numpy", cache=cached, parallel=parallel)(function)
         finally:
             numba_config.CACHE_DIR = before
-        ENTRIES[function.__name__] = (compiled, tuple(ARGUMENTS[name] for name in signature.split()))
+        ENTRIES[function.__name__] = Entry(compiled, tuple(ARGUMENTS[name] for name in signature.split()), folder)
         return cast("F", compiled)
 
     return wrap

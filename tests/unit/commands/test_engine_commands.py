@@ -47,8 +47,8 @@ def test_every_entry_is_called_with_the_types_it_is_compiled_for():
     lines: list[str] = []
     warmup(lines.append)
     assert "ready after" in lines[-1]
-    for name, (compiled, arguments) in jit.ENTRIES.items():
-        assert set(compiled.signatures) <= {arguments}, name
+    for name, entry in jit.ENTRIES.items():
+        assert set(entry.compiled.signatures) <= {entry.arguments}, name
 
 
 def test_old_compiled_versions_are_removed(tmp_path: Path):
