@@ -1,0 +1,106 @@
+"""Shards: files of replayable games, each a `.npz` beside a JSON manifest (docs/formats/shard.md).
+
+    rows = read_shard("data/0123456789abcdef.npz").samples()
+
+A shard is named by the digest of its content. The `.npz` is written first and the manifest last, so whatever has a
+manifest is complete; what a killed writer leaves has none and does not count.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ringrift_core.blob import BlobRef
+from ringrift_core.errors import InvariantError, StorageError
+from ringrift_core.game import Game
+from ringrift_core.selfplay.columns import Columns
+from ringrift_core.selfplay.manifest import MANIFEST_BYTES_MAX, PLAYERS_MAX, SHARD_BYTES_MAX, Manifest, ShardHead
+from ringrift_core.selfplay.played_game import PlayedGame, check_game
+from ringrift_core.selfplay.replay import Replayer
+from ringrift_core.selfplay.samples import Samples, samples_of
+from ringrift_core.storage import make_folder, read_bounded, sync_folder, write_whole
+
+ARRAYS = ".npz"
+MANIFEST = ".json"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The games of one file and its manifest, sound as arrays; whether they replay shows when they are replayed."""
+
+    manifest: Manifest
+    columns: Columns
+
+    def __len__(self) -> int:
+        return self.manifest.counts.games
+
+    def replayer(self) -> Replayer:
+        """What replays the games."""
+        return Replayer(self.manifest.head.config_key, self.columns, swap=self.manifest.head.swap)
+
+    def samples(self) -> Samples:
+        """All training rows; StorageError when a game does not lead where the shard says."""
+        return samples_of(self.replayer(), 0, len(self))
+
+    def batches(self, games: int) -> Iterator[Samples]:
+        """The training rows of so many games at a time."""
+        if games < 1:
+            raise InvariantError("a batch of samples needs a game at least")
+        replayer = self.replayer()
+        for first in range(0, len(self), games):
+            yield samples_of(replayer, first, min(first + games, len(self)))
+
+
+def write_shard(folder: Path, games: Sequence[PlayedGame], head: ShardHead) -> Path:
+    """Write games as a shard and return the path of its `.npz`; when it returns, the shard survives a power cut.
+
+    InvariantError when a game is not one that can be written, StorageError when the folder or the disk refuses.
+    """
+    if not games:
+        raise InvariantError("a shard needs a game at least")
+    if not 0 < len(head.players) <= PLAYERS_MAX:
+        raise InvariantError(f"a shard needs a table of 1 to {PLAYERS_MAX} players")
+    for game in games:
+        check_game(game, head.config_key, len(head.players))
+    columns = Columns.of(games)
+    try:
+        for _ in Replayer(head.config_key, columns, swap=head.swap).replay_all():
+            pass
+    except StorageError as error:
+        raise InvariantError(f"not written: {error}") from error
+    return write_columns(folder, columns, head)
+
+
+def write_columns(folder: Path, columns: Columns, head: ShardHead) -> Path:
+    """Write columns as they are: the arrays, then the manifest, then the names."""
+    content = columns.pack()
+    manifest = Manifest(BlobRef.of(content), head, Game.RULES_DIGEST, columns.count())
+    form = manifest.dump()
+    make_folder(folder)
+    path = folder / f"{manifest.stem}{ARRAYS}"
+    write_whole(path, content)
+    sync_folder(folder)  # the arrays' name before the manifest's
+    write_whole(path.with_suffix(MANIFEST), form)
+    sync_folder(folder)
+    return path
+
+
+def read_manifest(path: Path | str) -> Manifest:
+    """The manifest of a shard, named by its `.npz` or by the manifest itself; StorageError when there is none."""
+    return Manifest.parse(read_bounded(Path(path).with_suffix(MANIFEST), MANIFEST_BYTES_MAX))
+
+
+def read_shard(path: Path | str) -> Shard:
+    """Read a shard, named by either of its files; StorageError says what is wrong with it."""
+    arrays = Path(path).with_suffix(ARRAYS)
+    manifest = read_manifest(arrays)
+    content = read_bounded(arrays, SHARD_BYTES_MAX)
+    found = BlobRef.of(content)
+    if found.size_bytes < manifest.blob.size_bytes:
+        raise StorageError(f"{arrays}: truncated: {found.size_bytes} of {manifest.blob.size_bytes} bytes")
+    if found != manifest.blob:
+        raise StorageError(f"{arrays}: damaged: its digest is not the one in its manifest")
+    try:
+        return Shard(manifest, Columns.unpack(content, manifest))
+    except StorageError as error:
+        raise StorageError(f"{arrays}: {error}") from error
