@@ -1,7 +1,7 @@
 """Checkpoints: a net as one file that can be read without running anything in it (docs/formats/checkpoint.md).
 
-A checkpoint is a PyTorch file of plain values and tensors, read with `weights_only=True`. A file made for another game, encoder or
-version of the rules is refused, as is one that holds Python objects. Its identity is the SHA-256 of the file.
+A checkpoint is a PyTorch file of plain values and tensors, read with `weights_only=True`. A file made for another game,
+encoder or version of the rules is refused, as is one that holds Python objects. Its identity is the file's SHA-256.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError  # noqa: S403 - what torch raises for a file that holds objects
+from pickle import UnpicklingError  # noqa: TID251 - what torch raises for a file that holds objects
 from typing import Any
 
 import torch

@@ -1,9 +1,9 @@
 """What a net sees: planes per cell and a vector of globals, made from the raw fields of an observation.
 
-The planes are one-hots and ramps of single fields, so a 1x1 convolution over them is a sum of table rows: `CELL_PLANES` says
-which planes each value of each field sets, and the net multiplies it once by its stem's weights instead of building the
-planes. Seats are relative to the mover and never merged. The turn number is left out: positions that the state
-hash calls equal look equal. ENCODER names all this; a checkpoint of another encoder is refused.
+The planes are one-hots and ramps of single fields, so a 1x1 convolution over them is a sum of table rows: `CELL_PLANES`
+says which planes each value of each field sets, and the net multiplies it once by its stem's weights instead of
+building the planes. Seats are relative to the mover and never merged. The turn number is left out: positions that the
+state hash calls equal look equal. ENCODER names all this; a checkpoint of another encoder is refused.
 """
 
 import hashlib

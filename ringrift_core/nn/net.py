@@ -1,7 +1,7 @@
 """The network: a convolution trunk with global pooling, a gathered policy head, one win head entry per seat.
 
-Works on every board; hexagons lie in the (x, y) grid and their kernels have seven taps. No batch norm, so a position's judgement
-does not depend on its batch; no history. The policy is computed for legal ids only.
+Works on every board; hexagons lie in the (x, y) grid and their kernels have seven taps. No batch norm, so a position's
+judgement does not depend on its batch; no history. The policy is computed for legal ids only.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from ringrift_core.errors import RulesError
-from ringrift_core.game.actions import Kind, Special
+from ringrift_core.game.actions import Kind
 from ringrift_core.game.board import Board
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.game.rules import layout as at
@@ -82,7 +82,9 @@ class Block(nn.Module):
     def forward(self, x: Tensor, grid: "Grid") -> Tensor:
         """[k, channels, side, side] -> the same shape."""
         active = torch.relu(x)
-        h = grid.convolve(self.first, active)  # in place from here on: a convolution's gradient does not need its output
+        h = grid.convolve(
+            self.first, active
+        )  # in place from here on: a convolution's gradient does not need its output
         if self.pool is not None:
             h.add_(self.pool(grid.pool(active))[:, :, None, None])
         return grid.cut(grid.convolve(self.second, h.relu_()).add_(x))
@@ -134,7 +136,8 @@ class Grid(nn.Module):
         """[k, cells, channels] -> [k, channels, side, side] in channels-last memory, zero off the board."""
         padded = F.pad(cells, (0, 0, 0, 1))
         rows = padded.index_select(1, self.cell_at)
-        return rows.view(len(cells), self.side, self.side, -1).permute(0, 3, 1, 2)
+        grid: Tensor = rows.view(len(cells), self.side, self.side, -1).permute(0, 3, 1, 2)
+        return grid
 
     def to_cells(self, x: Tensor) -> Tensor:
         """[k, channels, side, side] -> [k, cells, channels]."""
@@ -179,7 +182,8 @@ class Stem(nn.Module):
         rows = torch.minimum(cells.permute(0, 2, 1), self.last) + self.start
         table = self.planes @ self.cells.weight.t()
         summed = F.embedding_bag(rows.reshape(-1, rows.shape[2]), table, mode="sum")
-        return summed.view(rows.shape[0], rows.shape[1], -1) + self.globals(vector)[:, None]
+        spread: Tensor = summed.view(rows.shape[0], rows.shape[1], -1) + self.globals(vector)[:, None]
+        return spread
 
 
 class PolicyHead(nn.Module):

@@ -1,8 +1,8 @@
 """NetEvaluator: a net as a judge of positions, on a CPU or a CUDA device.
 
-The search gives state rows; what goes to the device is their raw fields (int8), their legal ids and where rays and members are; what
-comes back is one logit per legal id and one probability per seat. The CUDA path (pinned memory, an own stream, bf16) has
-not been run on a device yet.
+The search gives state rows; what goes to the device is their raw fields (int8), their legal ids and where rays and
+members are; what comes back is one logit per legal id and one probability per seat. The CUDA path (pinned memory, its
+own stream, bf16) has not been run on a device yet.
 """
 
 from contextlib import nullcontext
@@ -100,16 +100,18 @@ class NetEvaluator:
 
     def __post_init__(self) -> None:
         board = Board.of(self.net.key.board_type)
-        self.net = deepcopy(self.net).to(self.device, self.dtype, memory_format=torch.channels_last).eval()
+        self.net = deepcopy(self.net).to(self.device, self.dtype).eval()
         self._encoder = Encoder(board)
         if self.device.type == "cuda":
-            self._stream = torch.cuda.Stream(self.device)
+            self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
 
     def evaluate(self, positions: Positions) -> Evaluation:
         """Judge the positions; RulesError when the net plays another game."""
         key = self.net.key
         if (positions.board.board_type, positions.players) != (key.board_type, key.players):
-            raise RulesError(f"a net for {key} cannot judge {positions.board.board_type} with {positions.players} seats")
+            raise RulesError(
+                f"a net for {key} cannot judge {positions.board.board_type} with {positions.players} seats"
+            )
         parts = [self._judge(part) for part in split(positions, self.batch)]
         if len(parts) == 1:
             return parts[0]

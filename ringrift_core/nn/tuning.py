@@ -64,7 +64,9 @@ def measure(net: Net, device: torch.device) -> Choice:
     """Time each precision at the smallest batch, then larger batches of the faster one."""
     batches = CUDA_BATCHES if device.type == "cuda" else CPU_BATCHES
     positions = random_positions(net, batches[-1])
-    best = max((_time(net, device, positions, name, batches[0]) for name in PRECISIONS), key=lambda it: it.positions_per_s)
+    best = max(
+        (_time(net, device, positions, name, batches[0]) for name in PRECISIONS), key=lambda it: it.positions_per_s
+    )
     for batch in batches[1:]:
         if batch / best.positions_per_s > BATCH_LIMIT_S:
             break

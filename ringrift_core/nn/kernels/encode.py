@@ -55,7 +55,7 @@ def members(g: Table, s: Words, w: Words, action: int) -> int:
 def list_members(
     g: Table, states: Rows, rows: Words, w: Rows, offsets: Words, ids: Words, of: Words, cells: Words
 ) -> int:
-    """Write, for each member, the position of its id in `ids` and its cell, as far as there is room; return how many."""
+    """Write, for each member, the place of its id in `ids` and its cell, while there is room; return how many."""
     k = 0
     for i in range(len(rows)):
         for position in range(offsets[i], offsets[i + 1]):
