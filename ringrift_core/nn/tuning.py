@@ -86,8 +86,18 @@ def random_positions(net: Net, count: int) -> Positions:
     return Positions(batch.board, batch.variant.players, states, np.arange(len(states)), batch.legal())
 
 
+def choose_device(name: str) -> torch.device:
+    """The device of a name, `auto` being CUDA where there is one; StorageError when it is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise StorageError("this machine has no CUDA device that PyTorch can use; say --device cpu")
+    return torch.device(name)
+
+
 def make_evaluator(net: Net, device: torch.device, *, deterministic: bool = False) -> NetEvaluator:
-    """The evaluator of a net, tuned or, if `deterministic`, fixed."""
+    """The evaluator of a net, tuned or, if `deterministic`, fixed; one thread, because processes fill the cores."""
+    torch.set_num_threads(1)
     choice = DETERMINISTIC if deterministic else tuned(net, device)
     return NetEvaluator(net, device, PRECISIONS[choice.precision], choice.batch)
 

@@ -92,6 +92,11 @@ class Tally:
     batch_positions: int = 0
     batch_room: int = 0  # games that waited for the batches
 
+    @property
+    def fill(self) -> float:
+        """Mean share of the waiting games that a batch had a position of."""
+        return self.batch_positions / self.batch_room if self.batch_room else 0.0
+
 
 class Selfplay:
     """Plays games of one configuration side by side in `slots` slots; `play` hands out the finished ones."""
