@@ -5,6 +5,7 @@ counts allow, and what does not fit together is refused with a StorageError.
 """
 
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -22,14 +23,13 @@ from ringrift_core.selfplay.played_game import FLAGS, FULL, Float32Array, Played
 IntArray = npt.NDArray[np.int64]
 Float16Array = npt.NDArray[np.float16]
 
-HEADER_BYTES_MAX = 256  # of an array of one or two dimensions, magic included; numpy writes 128
 DEFLATE_LEVEL = 6
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold
 SCALE = 255  # the largest entry of a policy row, quantised
 SQUARES = np.arange(SCALE + 1, dtype=np.int64) ** 2
-DAMAGE = (  # what the standard library raises on damaged zip files and array headers
+DAMAGE = (  # what the standard library raises on damaged zip files
     *(zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError),
-    *(ValueError, KeyError, IndexError, TypeError, OverflowError, SyntaxError, MemoryError),
+    *(ValueError, KeyError, IndexError, OverflowError, struct.error),
 )
 
 
@@ -167,21 +167,24 @@ class _Unpacking:
 
     def array(self, name: str, dtype: type[np.generic], *shape: int) -> npt.NDArray[Any]:
         """The array of a name; StorageError unless it has exactly this type and shape."""
-        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        header = _header(np.dtype(dtype), shape)
+        size = len(header) + int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         info = self.archive.getinfo(f"{name}.npy")
-        if not size < info.file_size <= size + HEADER_BYTES_MAX:
-            raise StorageError(f"{name}: {info.file_size} bytes; the manifest's counts ask for {size} and a header")
+        if info.file_size != size:
+            raise StorageError(f"{name}: {info.file_size} bytes; the manifest's counts and the format ask for {size}")
         with self.archive.open(info) as member:
-            content = member.read(size + HEADER_BYTES_MAX + 1)
-        if len(content) != info.file_size:
-            raise StorageError(f"{name}: not as long as the archive says")
-        stream = io.BytesIO(content)
-        if np.lib.format.read_magic(stream) != (1, 0):
-            raise StorageError(f"{name}: not an array of version 1.0")
-        found, fortran, kind = np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER_BYTES_MAX)
-        if found != shape or fortran or kind != np.dtype(dtype) or len(content) - stream.tell() != size:
-            raise StorageError(f"{name}: {kind} {found}; it should be {np.dtype(dtype)} {shape}")
-        return np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape).copy()
+            content = member.read(size + 1)
+        if len(content) != size or not content.startswith(header):
+            raise StorageError(f"{name}: not an array of {np.dtype(dtype)} {shape}")
+        return np.frombuffer(content, dtype, offset=len(header)).reshape(shape).copy()
+
+
+def _header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
+    """How an array file of this type and shape begins; a header is compared with it and never interpreted."""
+    stream = io.BytesIO()
+    form = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, form)
+    return stream.getvalue()
 
 
 def _check(columns: Columns, manifest: Manifest) -> None:
