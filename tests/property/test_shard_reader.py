@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringrift_core.errors import StorageError
@@ -17,6 +17,7 @@ from ringrift_core.selfplay import Shard, read_shard, write_shard
 from ringrift_core.selfplay.columns import Columns
 from ringrift_core.selfplay.manifest import Manifest
 from tests.played_games import played_games, shard_head
+from tests.property import SCALE
 
 NAMES = [column.name for column in fields(Columns)]
 
@@ -57,6 +58,7 @@ def test_the_original_survives():
     assert survives(repacked(members()))
 
 
+@settings(max_examples=100 * SCALE, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_size=1, max_size=4))
 def test_changed_bytes_of_the_file(changes):
     content = bytearray(original()[0])
@@ -65,6 +67,7 @@ def test_changed_bytes_of_the_file(changes):
     survives(bytes(content))
 
 
+@settings(max_examples=100 * SCALE, deadline=None)
 @given(st.integers(0, 400), st.binary(min_size=1, max_size=4))
 def test_changed_bytes_of_the_directory(place, data):
     """Names, sizes, offsets and flags stand at the end of the file; the content of the arrays stays whole."""
@@ -75,6 +78,7 @@ def test_changed_bytes_of_the_directory(place, data):
     survives(bytes(content))
 
 
+@settings(max_examples=100 * SCALE, deadline=None)
 @given(st.sampled_from(NAMES), st.integers(0, 1 << 16), st.binary(min_size=1, max_size=8))
 def test_changed_bytes_of_an_array(name, place, data):
     """The archive is sound, the array in it is not: headers, ids, counts, numbers of any kind."""
@@ -85,6 +89,7 @@ def test_changed_bytes_of_an_array(name, place, data):
     survives(repacked({**parts, f"{name}.npy": bytes(array[: len(parts[f"{name}.npy"])])}))
 
 
+@settings(max_examples=100 * SCALE, deadline=None)
 @given(st.sampled_from(NAMES), st.integers(0, 127), st.binary(min_size=1, max_size=8))
 def test_changed_bytes_of_an_array_header(name, place, data):
     parts = members()
