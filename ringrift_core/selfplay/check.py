@@ -64,8 +64,7 @@ def _check_games(arrays: Path, shard: Shard) -> None:
             f"{arrays}: played by rules {manifest.rules_digest[:16]}, ours are {Game.RULES_DIGEST[:16]}",
         )
     try:
-        for _ in shard.replayer().replay_all():
-            pass
+        shard.replayer().check_all()
     except StorageError as error:
         raise ShardError(Fault.REPLAY, f"{arrays}: {error}") from error
     if shard.columns.count() != manifest.counts:

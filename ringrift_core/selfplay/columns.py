@@ -15,14 +15,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ringrift_core.errors import StorageError
+from ringrift_core.errors import InvariantError, StorageError
 from ringrift_core.game.state import REASONS
 from ringrift_core.selfplay.manifest import Counts, Manifest
-from ringrift_core.selfplay.played_game import FLAGS, FULL, Float32Array, PlayedGame, Uint8Array, Uint16Array
+from ringrift_core.selfplay.played_game import (
+    CHOICES_MAX,
+    FLAGS,
+    FULL,
+    Float32Array,
+    PlayedGame,
+    Uint8Array,
+    Uint16Array,
+)
 
 IntArray = npt.NDArray[np.int64]
 Float16Array = npt.NDArray[np.float16]
 
+UNPACKED_BYTES_MAX = 1 << 30  # all arrays together; two thousand games on the largest board are a quarter of it
 DEFLATE_LEVEL = 6
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold
 SCALE = 255  # the largest entry of a policy row, quantised
@@ -86,7 +95,9 @@ class Columns:
         )
 
     def pack(self) -> bytes:
-        """The `.npz` form, the same for the same content."""
+        """The `.npz` form, the same for the same content; InvariantError when it is too much for one shard."""
+        if sum(getattr(self, column.name).nbytes for column in fields(self)) > UNPACKED_BYTES_MAX // 2:
+            raise InvariantError("too many games for one shard; write several")
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             for column in fields(self):
@@ -143,6 +154,8 @@ class _Unpacking:
         expected = sorted(f"{column.name}.npy" for column in fields(Columns))
         if sorted(info.filename for info in archive.infolist()) != expected:
             raise StorageError("not a shard: the arrays in it are not those of the format")
+        if sum(info.file_size for info in archive.infolist()) > UNPACKED_BYTES_MAX:
+            raise StorageError(f"unpacked it would be larger than {UNPACKED_BYTES_MAX} bytes")
 
     def columns(self) -> Columns:
         games, choices, rows, seats = self.counts.games, self.counts.decisions, self.counts.samples, self.seats
@@ -193,6 +206,7 @@ def _check(columns: Columns, manifest: Manifest) -> None:
     full = (columns.flags & FULL) != 0
     for name, sound in (
         ("counts: there is no game, or one without a choice", len(columns.counts) > 0 and columns.counts.min() > 0),
+        ("counts: a game has too many choices", not len(columns.counts) or columns.counts.max() <= CHOICES_MAX),
         ("counts: they do not add up to the choices", columns.counts.sum(dtype=np.int64) == len(columns.choices)),
         ("flags: one is unknown", not (columns.flags & ~np.uint8(FLAGS)).any()),
         ("flags: not as many full rows as policy targets", full.sum() == len(columns.policy_counts)),

@@ -89,8 +89,7 @@ def write_shard(folder: Path, games: Sequence[PlayedGame], head: ShardHead) -> P
         check_game(game, head.config_key, len(head.players))
     columns = Columns.of(games)
     try:
-        for _ in Replayer(head.config_key, columns, swap=head.swap).replay_all():
-            pass
+        Replayer(head.config_key, columns, swap=head.swap).check_all()
     except StorageError as error:
         raise InvariantError(f"not written: {error}") from error
     return write_columns(folder, columns, head)

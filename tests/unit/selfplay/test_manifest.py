@@ -64,6 +64,7 @@ def test_what_is_no_manifest_is_refused(content, message):
         ({"host": "a\nb"}, "host: must be a printable text"),
         ({"created_at": "yesterday"}, "created_at: must be a time"),
         ({"counts": {"games": 1 << 40, "plies": 1, "decisions": 1, "samples": 1}}, "counts.games"),
+        ({"counts": {"games": 1, "plies": 1, "decisions": 1, "samples": 1 << 21}}, "counts.samples"),
         ({"counts": {"games": 1}}, "counts.plies: missing"),
     ],
 )

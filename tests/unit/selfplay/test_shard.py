@@ -105,7 +105,7 @@ def test_a_game_that_is_not_one_is_not_written(tmp_path, spoil, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_shard_and_a_clock_without_a_zone_are_refused(tmp_path):
+def test_an_empty_shard_and_a_head_that_cannot_be_read_back_are_refused(tmp_path):
     with pytest.raises(InvariantError, match="a game at least"):
         write_shard(tmp_path, [], shard_head())
     naive = shard_head().created_at.replace(tzinfo=None)
@@ -113,6 +113,9 @@ def test_an_empty_shard_and_a_clock_without_a_zone_are_refused(tmp_path):
         write_shard(tmp_path, played_games(count=1), shard_head(created_at=naive))
     with pytest.raises(InvariantError, match="no JSON object"):
         write_shard(tmp_path, played_games(count=1), shard_head(search={"x": float("nan")}))
+    with pytest.raises(InvariantError, match="host: must be a printable text"):
+        write_shard(tmp_path, played_games(count=1), shard_head(host="a\nb"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_arrays_get_their_name_before_the_manifest(tmp_path, monkeypatch):
