@@ -19,6 +19,7 @@ ADVICE = {
     errno.EACCES: "make the folder writable for this user",
     errno.EPERM: "make the folder writable for this user",
     errno.EROFS: "the file system is read-only: choose another folder",
+    errno.EEXIST: "a file stands where the folder should be: choose another folder",
     errno.ENOTDIR: "a file stands where the folder should be: choose another folder",
 }
 

@@ -1,13 +1,19 @@
 """Finished games for tests of shards: random play, concentrated policy targets with heavy tails."""
 
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ringrift_core.blob import BlobRef
 from ringrift_core.game import GameBatch
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.selfplay import EXPLORED, FULL, OPENING, Ending, PlayedGame, ShardHead, ShardPlayer
+from ringrift_core.selfplay import EXPLORED, FULL, OPENING, Ending, PlayedGame, ShardHead, ShardPlayer, read_shard
+from ringrift_core.selfplay.shard import write_columns
 
 FULL_SHARE = 0.3
 OPENING_CHOICES = 4
@@ -79,3 +85,24 @@ def played_games(key: str = "hex8_2p", count: int = 8, seed: int = 1) -> list[Pl
         )
         for i in range(count)
     ]
+
+
+def tampered(folder: Path, path: Path, head: dict[str, Any] | None = None, **columns: Any) -> Path:
+    """A copy of a shard with other arrays or another head, its digest, name and counts made to fit."""
+    shard = read_shard(path)
+    return write_columns(folder, replace(shard.columns, **columns), replace(shard.manifest.head, **(head or {})))
+
+
+def edited_manifest(path: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
+    """Change the manifest of a shard in place."""
+    manifest = path.with_suffix(".json")
+    form = json.loads(manifest.read_text())
+    edit(form)
+    manifest.write_text(json.dumps(form))
+    return path
+
+
+def with_content(path: Path, content: bytes) -> Path:
+    """Replace the arrays of a shard and let its manifest name the new content."""
+    path.write_bytes(content)
+    return edited_manifest(path, lambda form: form.update(blob=asdict(BlobRef.of(content))))

@@ -17,10 +17,13 @@ app = typer.Typer(
 )
 bench = typer.Typer(help="Measure how fast things are.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
+shards = typer.Typer(help="Look into shards of selfplay games and check them.", no_args_is_help=True)
+app.add_typer(shards, name="shards")
 
 GameOption = Annotated[str | None, typer.Option("--game", help="Config key, such as hex8_2p.")]
 BoardOption = Annotated[str | None, typer.Option("--board-type", help="square8, square19, hex8 or hexagonal.")]
 PlayersOption = Annotated[int | None, typer.Option("--num-players", help="2, 3 or 4.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 PathsArgument = Annotated[list[Path], typer.Argument(help="Files, or folders to search.", show_default=False)]
 
 
@@ -133,7 +136,7 @@ def engine(
     games: Annotated[int | None, typer.Option(min=1, help="Games per run (default: about two seconds' worth).")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the games.")] = 1,
     runs: Annotated[int, typer.Option(min=1, help="Runs on one core and on all, alternating.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Random legal play: plies and games per second, on one core and on all."""
     from ringrift_core.commands.bench_engine import bench_engine, json_report, text_report
@@ -143,6 +146,50 @@ def engine(
     key = ConfigKey.parse(config_key(game, board_type, num_players))
     report = bench_engine(key, games=games, seed=seed, runs=runs)
     typer.echo(json.dumps(json_report(report)) if as_json else text_report(report))
+
+
+def now_s() -> float:
+    """Seconds since the epoch."""
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).timestamp()
+
+
+@shards.command("ls")
+def shards_ls(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of shards.")],
+    as_json: JsonOption = False,
+) -> None:
+    """List the shards of a folder, damaged manifests included."""
+    from ringrift_core.commands.shards import list_shards
+
+    list_shards(folder, now_s(), typer.echo, as_json=as_json)
+
+
+@shards.command("check")
+def shards_check(
+    paths: PathsArgument,
+    quarantine: Annotated[bool, typer.Option("--quarantine", help="Move what is wrong to quarantine/.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check shards: digests, rules, every game replayed, duplicates within a folder."""
+    from ringrift_core.commands.shards import check_shards
+
+    prepare()
+    raise typer.Exit(check_shards(paths, now_s(), typer.echo, move=quarantine, as_json=as_json))
+
+
+@shards.command("show")
+def shards_show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A shard.")],
+    game: Annotated[int | None, typer.Argument(metavar="[GAME]", help="Number of a game in it, from 0.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the manifest of a shard, or a game of it ply by ply with its policy targets."""
+    from ringrift_core.commands.shards import show_shard
+
+    prepare()
+    show_shard(file, game, typer.echo, as_json=as_json)
 
 
 def main() -> NoReturn:

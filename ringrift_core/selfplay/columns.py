@@ -5,6 +5,7 @@ counts allow, and what does not fit together is refused with a StorageError.
 """
 
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -14,22 +15,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ringrift_core.errors import StorageError
+from ringrift_core.errors import InvariantError, StorageError
 from ringrift_core.game.state import REASONS
 from ringrift_core.selfplay.manifest import Counts, Manifest
-from ringrift_core.selfplay.played_game import FLAGS, FULL, Float32Array, PlayedGame, Uint8Array, Uint16Array
+from ringrift_core.selfplay.played_game import (
+    CHOICES_MAX,
+    FLAGS,
+    FULL,
+    Float32Array,
+    PlayedGame,
+    Uint8Array,
+    Uint16Array,
+)
 
 IntArray = npt.NDArray[np.int64]
 Float16Array = npt.NDArray[np.float16]
 
-HEADER_BYTES_MAX = 256  # of an array of one or two dimensions, magic included; numpy writes 128
+UNPACKED_BYTES_MAX = 1 << 30  # all arrays together; two thousand games on the largest board are a quarter of it
 DEFLATE_LEVEL = 6
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold
 SCALE = 255  # the largest entry of a policy row, quantised
 SQUARES = np.arange(SCALE + 1, dtype=np.int64) ** 2
-DAMAGE = (  # what the standard library raises on damaged zip files and array headers
+DAMAGE = (  # what the standard library raises on damaged zip files
     *(zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError),
-    *(ValueError, KeyError, IndexError, TypeError, OverflowError, SyntaxError, MemoryError),
+    *(ValueError, KeyError, IndexError, OverflowError, struct.error),
 )
 
 
@@ -86,7 +95,9 @@ class Columns:
         )
 
     def pack(self) -> bytes:
-        """The `.npz` form, the same for the same content."""
+        """The `.npz` form, the same for the same content; InvariantError when it is too much for one shard."""
+        if sum(getattr(self, column.name).nbytes for column in fields(self)) > UNPACKED_BYTES_MAX // 2:
+            raise InvariantError("too many games for one shard; write several")
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             for column in fields(self):
@@ -143,6 +154,8 @@ class _Unpacking:
         expected = sorted(f"{column.name}.npy" for column in fields(Columns))
         if sorted(info.filename for info in archive.infolist()) != expected:
             raise StorageError("not a shard: the arrays in it are not those of the format")
+        if sum(info.file_size for info in archive.infolist()) > UNPACKED_BYTES_MAX:
+            raise StorageError(f"unpacked it would be larger than {UNPACKED_BYTES_MAX} bytes")
 
     def columns(self) -> Columns:
         games, choices, rows, seats = self.counts.games, self.counts.decisions, self.counts.samples, self.seats
@@ -167,21 +180,24 @@ class _Unpacking:
 
     def array(self, name: str, dtype: type[np.generic], *shape: int) -> npt.NDArray[Any]:
         """The array of a name; StorageError unless it has exactly this type and shape."""
-        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        header = _header(np.dtype(dtype), shape)
+        size = len(header) + int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         info = self.archive.getinfo(f"{name}.npy")
-        if not size < info.file_size <= size + HEADER_BYTES_MAX:
-            raise StorageError(f"{name}: {info.file_size} bytes; the manifest's counts ask for {size} and a header")
+        if info.file_size != size:
+            raise StorageError(f"{name}: {info.file_size} bytes; the manifest's counts and the format ask for {size}")
         with self.archive.open(info) as member:
-            content = member.read(size + HEADER_BYTES_MAX + 1)
-        if len(content) != info.file_size:
-            raise StorageError(f"{name}: not as long as the archive says")
-        stream = io.BytesIO(content)
-        if np.lib.format.read_magic(stream) != (1, 0):
-            raise StorageError(f"{name}: not an array of version 1.0")
-        found, fortran, kind = np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER_BYTES_MAX)
-        if found != shape or fortran or kind != np.dtype(dtype) or len(content) - stream.tell() != size:
-            raise StorageError(f"{name}: {kind} {found}; it should be {np.dtype(dtype)} {shape}")
-        return np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape).copy()
+            content = member.read(size + 1)
+        if len(content) != size or not content.startswith(header):
+            raise StorageError(f"{name}: not an array of {np.dtype(dtype)} {shape}")
+        return np.frombuffer(content, dtype, offset=len(header)).reshape(shape).copy()
+
+
+def _header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
+    """How an array file of this type and shape begins; a header is compared with it and never interpreted."""
+    stream = io.BytesIO()
+    form = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, form)
+    return stream.getvalue()
 
 
 def _check(columns: Columns, manifest: Manifest) -> None:
@@ -190,6 +206,7 @@ def _check(columns: Columns, manifest: Manifest) -> None:
     full = (columns.flags & FULL) != 0
     for name, sound in (
         ("counts: there is no game, or one without a choice", len(columns.counts) > 0 and columns.counts.min() > 0),
+        ("counts: a game has too many choices", not len(columns.counts) or columns.counts.max() <= CHOICES_MAX),
         ("counts: they do not add up to the choices", columns.counts.sum(dtype=np.int64) == len(columns.choices)),
         ("flags: one is unknown", not (columns.flags & ~np.uint8(FLAGS)).any()),
         ("flags: not as many full rows as policy targets", full.sum() == len(columns.policy_counts)),

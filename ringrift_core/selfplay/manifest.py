@@ -18,10 +18,11 @@ SCHEMA = "ringrift.shard"
 VERSION = 1
 MANIFEST_BYTES_MAX = 1 << 20
 SHARD_BYTES_MAX = 1 << 30
-GAMES_MAX = 1 << 20
-DECISIONS_MAX = 1 << 26
+GAMES_MAX = 1 << 16
+DECISIONS_MAX = 1 << 23
+SAMPLES_MAX = 1 << 20
 PLAYERS_MAX = 1 << 12  # players in the table of one shard
-STEM_DIGITS = 16  # digits of the digest that a shard is named by
+STEM_DIGITS = 16  # hex digits of the digests that name shards and games
 DIGEST = re.compile("[0-9a-f]{64}")
 TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
 KEYS = frozenset(
@@ -78,7 +79,7 @@ class Manifest:
         return self.blob.sha256[:STEM_DIGITS]
 
     def dump(self) -> bytes:
-        """The JSON form; InvariantError when the head holds what JSON cannot carry."""
+        """The JSON form; InvariantError when it is not one that `parse` would take."""
         head = self.head
         if head.created_at.tzinfo is None:
             raise InvariantError("created_at needs a time zone")
@@ -101,7 +102,10 @@ class Manifest:
         except (TypeError, ValueError) as error:
             raise InvariantError(f"the search settings are no JSON object: {error}") from error
         content = (text + "\n").encode()
-        Manifest.parse(content)  # whatever is written can be read
+        try:
+            Manifest.parse(content)
+        except StorageError as error:
+            raise InvariantError(f"not written: {error}") from error
         return content
 
     @staticmethod
@@ -130,7 +134,7 @@ class Manifest:
                 games=reader.number(GAMES_MAX, "counts", "games"),
                 plies=reader.number(GAMES_MAX << 15, "counts", "plies"),
                 decisions=reader.number(DECISIONS_MAX, "counts", "decisions"),
-                samples=reader.number(DECISIONS_MAX, "counts", "samples"),
+                samples=reader.number(SAMPLES_MAX, "counts", "samples"),
             ),
         )
 

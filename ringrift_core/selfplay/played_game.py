@@ -21,6 +21,7 @@ OPENING = 2  # a random decision of the opening
 EXPLORED = 4  # drawn from the search's result, not its best decision
 FLAGS = FULL | OPENING | EXPLORED
 
+CHOICES_MAX = 1 << 16  # of one game; the number of plies fits 15 bits
 VALUE_SLACK = 1e-3  # rounding of a mean of probabilities
 SURPRISE_MAX = 65504.0  # the largest float16
 
@@ -86,7 +87,7 @@ def check_game(game: PlayedGame, key: ConfigKey, table_size: int) -> None:
     rows = int(game.full.sum())
     sizes = all(
         (
-            game.choices.dtype == np.uint16 and game.choices.ndim == 1 and len(game.choices) > 0,
+            game.choices.dtype == np.uint16 and game.choices.ndim == 1 and 0 < len(game.choices) <= CHOICES_MAX,
             game.flags.dtype == np.uint8 and game.flags.shape == game.choices.shape,
             len(game.targets) == rows and game.surprise.shape == (rows,),
             game.root_values.shape == (rows, key.players),

@@ -1,6 +1,5 @@
 """Replaying the games of a shard through the kernels, and comparing what they lead to with what is recorded."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,9 @@ from ringrift_core.selfplay.played_game import Uint16Array
 
 Int16Array = npt.NDArray[np.int16]
 
-CHUNK_GAMES = 64  # replayed per kernel call where the rows themselves are not wanted; bounds the memory
+# what one kernel call replays where the rows themselves are not wanted; bounds the memory
+CHUNK_GAMES = 64
+CHUNK_ROWS = 4096
 PROBLEMS = {
     kernels.ENDED_EARLY: "the game is over before it",
     kernels.ILLEGAL: "it is not legal",
@@ -75,10 +76,14 @@ class Replayer:
         self._compare(first, endings, problems)
         return replayed
 
-    def replay_all(self, games: int = CHUNK_GAMES) -> Iterator[tuple[int, Replayed]]:
-        """Replay every game, so many at a time; yields the number of the first game with each chunk."""
-        for first in range(0, len(self.columns.counts), games):
-            yield first, self.replay(first, min(first + games, len(self.columns.counts)))
+    def check_all(self) -> None:
+        """Replay every game, a few at a time; StorageError names the first one that does not lead where it says."""
+        games, first = len(self.columns.counts), 0
+        while first < games:
+            fitting = int(np.searchsorted(self.row_offsets, self.row_offsets[first] + CHUNK_ROWS, "right")) - 1
+            last = min(max(first + 1, fitting), first + CHUNK_GAMES, games)
+            self.replay(first, last)
+            first = last
 
     def _compare(self, first: int, endings: IntArray, problems: IntArray) -> None:
         stopped = np.flatnonzero(problems[:, 0])

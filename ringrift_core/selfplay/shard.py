@@ -6,15 +6,26 @@ A shard is named by the digest of its content. The `.npz` is written first and t
 manifest is complete; what a killed writer leaves has none and does not count.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from ringrift_core.blob import BlobRef
 from ringrift_core.errors import InvariantError, StorageError
 from ringrift_core.game import Game
 from ringrift_core.selfplay.columns import Columns
-from ringrift_core.selfplay.manifest import MANIFEST_BYTES_MAX, PLAYERS_MAX, SHARD_BYTES_MAX, Manifest, ShardHead
+from ringrift_core.selfplay.fault import Fault, ShardError
+from ringrift_core.selfplay.manifest import (
+    MANIFEST_BYTES_MAX,
+    PLAYERS_MAX,
+    SHARD_BYTES_MAX,
+    STEM_DIGITS,
+    Manifest,
+    ShardHead,
+)
 from ringrift_core.selfplay.played_game import PlayedGame, check_game
 from ringrift_core.selfplay.replay import Replayer
 from ringrift_core.selfplay.samples import Samples, samples_of
@@ -34,13 +45,19 @@ class Shard:
     def __len__(self) -> int:
         return self.manifest.counts.games
 
+    def game_ids(self) -> list[str]:
+        """The id of each game: the first 16 hex digits of a SHA-256 over config, swap option and choices."""
+        head = f"{self.manifest.head.config_key} {int(self.manifest.head.swap)}\n".encode()
+        games = np.split(self.columns.choices.astype("<u2"), np.cumsum(self.columns.counts[:-1], dtype=np.int64))
+        return [hashlib.sha256(head + game.tobytes()).hexdigest()[:STEM_DIGITS] for game in games]
+
     def replayer(self) -> Replayer:
         """What replays the games."""
         return Replayer(self.manifest.head.config_key, self.columns, swap=self.manifest.head.swap)
 
-    def samples(self) -> Samples:
-        """All training rows; StorageError when a game does not lead where the shard says."""
-        return samples_of(self.replayer(), 0, len(self))
+    def samples(self, first: int = 0, last: int | None = None) -> Samples:
+        """The training rows of the games first .. last - 1 (None: all); ShardError when one does not replay."""
+        return self._samples(self.replayer(), first, len(self) if last is None else last)
 
     def batches(self, games: int) -> Iterator[Samples]:
         """The training rows of so many games at a time."""
@@ -48,7 +65,15 @@ class Shard:
             raise InvariantError("a batch of samples needs a game at least")
         replayer = self.replayer()
         for first in range(0, len(self), games):
-            yield samples_of(replayer, first, min(first + games, len(self)))
+            yield self._samples(replayer, first, min(first + games, len(self)))
+
+    def _samples(self, replayer: Replayer, first: int, last: int) -> Samples:
+        if not 0 <= first <= last <= len(self):
+            raise InvariantError(f"games {first} to {last} of a shard of {len(self)}")
+        try:
+            return samples_of(replayer, first, last)
+        except StorageError as error:
+            raise ShardError(Fault.REPLAY, f"shard {self.manifest.stem}: {error}") from error
 
 
 def write_shard(folder: Path, games: Sequence[PlayedGame], head: ShardHead) -> Path:
@@ -64,8 +89,7 @@ def write_shard(folder: Path, games: Sequence[PlayedGame], head: ShardHead) -> P
         check_game(game, head.config_key, len(head.players))
     columns = Columns.of(games)
     try:
-        for _ in Replayer(head.config_key, columns, swap=head.swap).replay_all():
-            pass
+        Replayer(head.config_key, columns, swap=head.swap).check_all()
     except StorageError as error:
         raise InvariantError(f"not written: {error}") from error
     return write_columns(folder, columns, head)
@@ -86,21 +110,29 @@ def write_columns(folder: Path, columns: Columns, head: ShardHead) -> Path:
 
 
 def read_manifest(path: Path | str) -> Manifest:
-    """The manifest of a shard, named by its `.npz` or by the manifest itself; StorageError when there is none."""
-    return Manifest.parse(read_bounded(Path(path).with_suffix(MANIFEST), MANIFEST_BYTES_MAX))
+    """The manifest of a shard, named by its `.npz` or by the manifest itself; ShardError when there is none."""
+    manifest = Path(path).with_suffix(MANIFEST)
+    try:
+        return Manifest.parse(read_bounded(manifest, MANIFEST_BYTES_MAX))
+    except StorageError as error:
+        text = str(error)
+        raise ShardError(Fault.MANIFEST, text if str(manifest) in text else f"{manifest}: {text}") from error
 
 
 def read_shard(path: Path | str) -> Shard:
-    """Read a shard, named by either of its files; StorageError says what is wrong with it."""
+    """Read a shard, named by either of its files; ShardError, a StorageError, says what is wrong with it."""
     arrays = Path(path).with_suffix(ARRAYS)
     manifest = read_manifest(arrays)
-    content = read_bounded(arrays, SHARD_BYTES_MAX)
-    found = BlobRef.of(content)
-    if found.size_bytes < manifest.blob.size_bytes:
-        raise StorageError(f"{arrays}: truncated: {found.size_bytes} of {manifest.blob.size_bytes} bytes")
-    if found != manifest.blob:
-        raise StorageError(f"{arrays}: damaged: its digest is not the one in its manifest")
+    try:
+        content = read_bounded(arrays, SHARD_BYTES_MAX)
+    except StorageError as error:
+        raise ShardError(Fault.MISSING, str(error)) from error
+    found, named = BlobRef.of(content), manifest.blob
+    if found.size_bytes < named.size_bytes:
+        raise ShardError(Fault.TRUNCATED, f"{arrays}: truncated: {found.size_bytes} of {named.size_bytes} bytes")
+    if found != named:
+        raise ShardError(Fault.DAMAGED, f"{arrays}: damaged: its digest is not the one in its manifest")
     try:
         return Shard(manifest, Columns.unpack(content, manifest))
     except StorageError as error:
-        raise StorageError(f"{arrays}: {error}") from error
+        raise ShardError(Fault.FORMAT, f"{arrays}: {error}") from error

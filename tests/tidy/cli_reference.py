@@ -34,6 +34,19 @@ NOTES = {
         "hex digits, a function of game, games and seed on every machine), `cpu` (text). Figures are medians "
         "over the runs."
     ),
+    "ringrift shards ls": (
+        "Only manifests are read ([form](../formats/shard.md)). With `--json`: `shards` (name, game, games, samples, "
+        "players, bytes, created; or name and error) and `leftovers`, files of killed writers."
+    ),
+    "ringrift shards check": (
+        "PATHS are folders or shards. Exit code 1 when a shard is wrong, 2 when there is none. Duplicates are found "
+        "among the shards of one folder. With `--json`: `shards` (path, fault, reason, games, samples, known_games, "
+        "quarantined), `leftovers`, `wrong`."
+    ),
+    "ringrift shards show": (
+        "A line of a game: number of the choice, seat, id, the plies it leads to with the forced ones after it, its "
+        "flags, and the largest entries of its policy target as id:probability."
+    ),
     "ringrift warmup": (
         "The compiled rules are kept in a folder named after the rules' source, the numba version and the "
         "CPU; the four newest versions stay on disk."
