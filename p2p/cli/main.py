@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 bench = typer.Typer(help="Measure how fast things are.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
+net = typer.Typer(help="Checkpoints of nets.", no_args_is_help=True)
+app.add_typer(net, name="net")
 shards = typer.Typer(help="Look into shards of selfplay games and check them.", no_args_is_help=True)
 app.add_typer(shards, name="shards")
 
@@ -66,7 +68,13 @@ def play(
     game: GameOption = None,
     board_type: BoardOption = None,
     num_players: PlayersOption = None,
-    agents: Annotated[str, typer.Option(help="Who plays, by seat: human or random; the rest is random.")] = "human",
+    agents: Annotated[
+        str,
+        typer.Option(
+            help="Who plays, by seat: human, random, greedy, heuristic or the path of a net; heuristic:64 and PATH:64 "
+            "search with 64 simulations, PATH:0 is the policy alone. The rest is random."
+        ),
+    ] = "human",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the computer players.")] = 0,
     swap: Annotated[bool, typer.Option(help="Offer seat 2 the swap (two players only).")] = True,
     record: Annotated[Path | None, typer.Option(help="Write the record of the game to this file.")] = None,
@@ -126,6 +134,81 @@ def warmup() -> None:
     from ringrift_core.commands.warmup import warmup as compile_all
 
     compile_all(typer.echo)
+
+
+@app.command()
+def selfplay(
+    game: GameOption = None,
+    board_type: BoardOption = None,
+    num_players: PlayersOption = None,
+    games: Annotated[int, typer.Option(min=0, help="Games to play; 0 plays until you stop it with Ctrl-C.")] = 1000,
+    model: Annotated[str, typer.Option(help="Who judges positions: heuristic, random, or a net (.pth).")] = "heuristic",
+    sims: Annotated[int, typer.Option(min=0, help="Simulations per full search; 0 plays the policy alone.")] = 16,
+    out: Annotated[Path, typer.Option(help="Folder of the shards.")] = Path("data/shards"),
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the run (default: a new one).")] = None,
+    full_share: Annotated[
+        float | None, typer.Option(help="Share of full searches (default 1, from 32 simulations on 0.3).")
+    ] = None,
+    cheap_sims: Annotated[
+        int | None, typer.Option(min=0, help="Simulations of the other searches (default: a quarter).")
+    ] = None,
+    opening_max: Annotated[int, typer.Option(min=0, help="A game begins with 0 to so many random decisions.")] = 6,
+    opponent: Annotated[
+        list[str] | None, typer.Option(help="MODEL=SHARE: play this share of the games against it (repeatable).")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one per core).")] = None,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="Games side by side per process (default: measured).")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    deterministic: Annotated[
+        bool, typer.Option(help="fp32, fixed batches, shards cut by number of games: same seed, same shards.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Play games against itself and write them to shards."""
+    from ringrift_core.commands.selfplay import selfplay as run
+
+    prepare()
+    asked = {
+        "game": config_key(game, board_type, num_players),
+        "games": games,
+        "model": model,
+        "sims": sims,
+        "out": out,
+        "full_share": full_share,
+        "cheap_sims": cheap_sims,
+        "opening_max": opening_max,
+        "slots": slots,
+        "device": device,
+        "deterministic": deterministic,
+    }
+    raise typer.Exit(run(asked, seed=seed, opponents=opponent or [], processes=processes, as_json=as_json))
+
+
+@net.command("new")
+def net_new(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The checkpoint to write.")],
+    game: GameOption = None,
+    board_type: BoardOption = None,
+    num_players: PlayersOption = None,
+    size: Annotated[str, typer.Option(help="nano, micro, small, base or large.")] = "nano",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the weights.")] = 0,
+) -> None:
+    """Write a net with random weights."""
+    from ringrift_core.commands.net import new_net
+
+    typer.echo(new_net(path, config_key(game, board_type, num_players), size, seed))
+
+
+@net.command("show")
+def net_show(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint.")], as_json: JsonOption = False
+) -> None:
+    """Say what a checkpoint is, or why it is refused."""
+    from ringrift_core.commands.net import show_net
+
+    typer.echo(show_net(path, as_json=as_json))
 
 
 @bench.command()
@@ -190,6 +273,47 @@ def shards_show(
 
     prepare()
     show_shard(file, game, typer.echo, as_json=as_json)
+
+
+@bench.command("search")
+def bench_search(
+    game: GameOption = None,
+    board_type: BoardOption = None,
+    num_players: PlayersOption = None,
+    model: Annotated[str, typer.Option(help="Who judges: heuristic, random, or a net (.pth).")] = "heuristic",
+    sims: Annotated[list[int] | None, typer.Option(min=0, help="Simulations (repeatable).")] = None,
+    slots: Annotated[int, typer.Option(min=1, help="Positions searched side by side.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the positions.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """What a search of n simulations costs: positions judged, cache hits, batch fill."""
+    from ringrift_core.commands.bench_search import bench_search as run
+    from ringrift_core.commands.bench_search import text_report
+
+    prepare()
+    report = run(config_key(game, board_type, num_players), model, sims or [16, 64], slots, seed)
+    typer.echo(json.dumps(report) if as_json else text_report(report))
+
+
+@bench.command("selfplay")
+def bench_selfplay(
+    game: GameOption = None,
+    board_type: BoardOption = None,
+    num_players: PlayersOption = None,
+    size: Annotated[list[str] | None, typer.Option(help="Net sizes (repeatable; default micro and nano).")] = None,
+    sims: Annotated[int, typer.Option(min=0, help="Simulations per decision.")] = 16,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of a run.")] = 8.0,
+    runs: Annotated[int, typer.Option(min=1, help="Runs, taking turns with the bare forward.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights and games.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Selfplay on one core against the bare forward of the same net."""
+    from ringrift_core.commands.bench_selfplay import bench_selfplay as run
+    from ringrift_core.commands.bench_selfplay import text_report
+
+    prepare()
+    report = run(config_key(game, board_type, num_players), size or ["micro", "nano"], sims, seconds, runs, seed)
+    typer.echo(json.dumps(report) if as_json else text_report(report))
 
 
 def main() -> NoReturn:

@@ -1,6 +1,8 @@
 """`ringrift selfplay`: games on all cores, one single-threaded process each, with one report."""
 
 import json
+import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -12,9 +14,19 @@ from threading import Thread
 from time import perf_counter
 from typing import IO, Any
 
-from ringrift_core.errors import RingriftError
-from ringrift_core.jobs.spec import SelfplaySpec
+from pydantic import ValidationError
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
+from ringrift_core.errors import RingriftError, RulesError
+from ringrift_core.game.config_key import ConfigKey
+from ringrift_core.jobs.spec import Opponent, SelfplaySpec, reasons
+from ringrift_core.players.roster import judge_of
+from ringrift_core.storage import make_folder
+
+SEED_BITS = 48
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 STOP_S = 60.0  # how long a worker may take to write what it has finished
 SUMS = (
     "games", "decisions", "samples", "simulations", "distinct", "judged", "cached", "forced",
@@ -132,3 +144,67 @@ def shares(spec: SelfplaySpec, processes: int) -> list[SelfplaySpec]:
         games = len(range(number, spec.games, count)) if spec.games else 0
         parts.append(spec.model_copy(update={"first": number, "stride": count, "games": games}))
     return parts
+
+
+def selfplay(
+    asked: dict[str, Any], *, seed: int | None, opponents: list[str], processes: int | None, as_json: bool
+) -> int:
+    """Run the command; returns its exit code."""
+    try:
+        spec = SelfplaySpec(
+            **asked,
+            seed=secrets.randbits(SEED_BITS) if seed is None else seed,
+            opponents=tuple(opponent_of(text) for text in opponents),
+        )
+    except ValidationError as error:
+        raise RulesError(reasons(error)) from None
+    for name in (spec.model, *(opponent.model for opponent in spec.opponents)):
+        judge_of(
+            name, ConfigKey.parse(spec.game), device=spec.device, deterministic=True
+        )  # refuse before anything starts
+    make_folder(spec.out)
+    fleet = Fleet(shares(spec, processes or os.cpu_count() or 1))
+    console = Console(stderr=True)
+    with Live(console=console, refresh_per_second=2, transient=True) as live:
+        total = fleet.run(lambda sums: live.update(progress_line(sums, spec)))
+    result = {
+        "game": spec.game,
+        "model": spec.model,
+        "sims": spec.sims,
+        "seed": spec.seed,
+        "out": str(spec.out),
+        **total,
+    }
+    print(json.dumps(result) if as_json else summary(result))
+    return INTERRUPTED if fleet.interrupted else 0
+
+
+def opponent_of(text: str) -> Opponent:
+    """An opponent from MODEL=SHARE."""
+    model, sign, share = text.rpartition("=")
+    try:
+        if sign:
+            return Opponent(model=model, share=float(share))
+    except ValueError:
+        pass
+    raise RulesError(f"{text!r}: an opponent is MODEL=SHARE with a share above 0 and up to 1, such as heuristic=0.1")
+
+
+def progress_line(sums: dict[str, Any], spec: SelfplaySpec) -> Text:
+    """One line about a run under way."""
+    of = f" of {spec.games}" if spec.games else ""
+    return Text(
+        f"{spec.game}: {sums['games']}{of} games, {sums['decisions']} decisions, {sums['judged_per_s']:.0f} "
+        f"positions/s, {sums['written_games']} games in {sums['shards']} shards, {sums['seconds']:.0f} s"
+    )
+
+
+def summary(result: dict[str, Any]) -> str:
+    """A run in a few lines."""
+    return (
+        f"{result['game']}: {result['written_games']} games, {result['written_samples']} samples in "
+        f"{result['shards']} shards ({result['written_bytes']} bytes) in {result['out']}\n"
+        f"{result['seconds']} s, {result['games_per_hour']:.0f} games/h, {result['judged_per_s']:.0f} positions/s, "
+        f"{result['distinct_per_decision']} distinct positions per decision, batches {result['batch_fill']:.0%} full, "
+        f"seed {result['seed']}"
+    )
