@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.text import Text
 
 from ringrift_core.errors import RulesError, StorageError
-from ringrift_core.game import Game
+from ringrift_core.game import Game, GameBatch
+from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.game.explain import MEANINGS, letters
 from ringrift_core.game.text_board import LEGEND
+from ringrift_core.players.player import Player
+from ringrift_core.players.roster import player_of
 
-AGENTS = ("human", "random")
 SEAT_STYLES = {1: "bold red", 2: "bold blue", 3: "bold yellow", 4: "bold green"}
 LISTED = 40  # legal plies shown by one `?`
 HELP = """\
@@ -43,23 +45,31 @@ PHASE_HELP = {
 }
 
 
-class Player(Protocol):
-    """Who chooses for a seat: the text of a legal ply, or None to stop the game."""
+class Agent(Protocol):
+    """Who plays: chooses the text of a legal ply, or None to stop the game."""
 
     def choose(self, game: Game) -> str | None:
         """Choose one of `game.legal_plies()`."""
 
 
-class RandomPlayer:
-    """Uniform over the legal plies."""
+class Computer:
+    """A player of the roster, asked decision by decision until a ply is complete."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng = rng
+    def __init__(self, player: Player) -> None:
+        self._player = player
 
     def choose(self, game: Game) -> str | None:
-        """One of the legal plies."""
-        plies = game.legal_plies()
-        return plies[int(self._rng.integers(len(plies)))]
+        """The ply that the player's decisions make up."""
+        left = game.legal()
+        batch = GameBatch.of(game)
+        made = 0
+        while len(left) > 1:
+            ids = batch.legal()[0]
+            decision = int(ids[0] if len(ids) == 1 else self._player.choose(batch, np.zeros(1, np.int64))[0])
+            batch.apply([decision])
+            left = {text: sequence for text, sequence in left.items() if sequence[made] == decision}
+            made += 1
+        return next(iter(left))
 
 
 class Human:
@@ -143,7 +153,7 @@ class Table:
     """A game in the terminal and who sits at it."""
 
     game: Game
-    players: list[Player]  # by agent, agent 1 first
+    agents: list[Agent]  # agent 1 first
     console: Console
 
     def run(self) -> None:
@@ -153,8 +163,8 @@ class Table:
             if self.game.over:
                 break
             seat = self.game.player
-            player = self.players[self.game.agent_of_seat[seat - 1] - 1]
-            choice = player.choose(self.game)
+            agent = self.agents[self.game.agent_of_seat[seat - 1] - 1]
+            choice = agent.choose(self.game)
             if choice is None:
                 self.console.print(f"stopped after {len(self.game.plies)} plies")
                 return
@@ -181,7 +191,7 @@ class Table:
         while self.game.plies:
             self.game.undo()
             agent = self.game.agent_of_seat[self.game.player - 1]
-            if isinstance(self.players[agent - 1], Human) and len(self.game.legal_decisions()) > 1:
+            if isinstance(self.agents[agent - 1], Human) and len(self.game.legal_decisions()) > 1:
                 return
 
     def _finish(self) -> None:
@@ -196,23 +206,20 @@ class Table:
         )
 
 
-def make_players(
-    names: list[str], players: int, seed: int, console: Console, read: Callable[[str], str]
-) -> list[Player]:
-    """One player per agent; missing ones are random."""
-    if len(names) > players:
-        raise RulesError(f"{len(names)} agents are too many for {players} seats")
-    unknown = [name for name in names if name not in AGENTS]
-    if unknown:
-        raise RulesError(f"there is no agent {unknown[0]!r}; choose from {', '.join(AGENTS)}")
+def make_agents(
+    names: list[str], key: ConfigKey, seed: int, console: Console, read: Callable[[str], str]
+) -> list[Agent]:
+    """People, and players of the roster; missing ones are random."""
+    if len(names) > key.players:
+        raise RulesError(f"{len(names)} agents are too many for {key.players} seats")
     rng = np.random.default_rng(seed)
-    chosen = names + ["random"] * (players - len(names))
-    return [Human(console, read) if name == "human" else RandomPlayer(rng) for name in chosen]
+    chosen = names + ["random"] * (key.players - len(names))
+    return [Human(console, read) if name == "human" else Computer(player_of(name, key, rng)) for name in chosen]
 
 
 def play(game: Game, agents: list[str], seed: int, record: Path | None, console: Console) -> None:
     """A whole session; the record is written at its end, finished or not."""
-    table = Table(game, make_players(agents, game.variant.players, seed, console, input), console)
+    table = Table(game, make_agents(agents, game.config_key, seed, console, input), console)
     try:
         table.run()
     finally:

@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from ringrift_core.commands import play as play_command
-from ringrift_core.commands.play import Table, make_players
-from ringrift_core.errors import RulesError
+from ringrift_core.commands.play import Table, make_agents
+from ringrift_core.errors import RulesError, StorageError
 from ringrift_core.game import Game
+from ringrift_core.game.config_key import ConfigKey
 
 
 def session(game: Game, names: list[str], lines: list[str]) -> str:
@@ -28,7 +29,7 @@ def session(game: Game, names: list[str], lines: list[str]) -> str:
         console.print(line)
         return line
 
-    Table(game, make_players(names, game.variant.players, 1, console, read), console).run()
+    Table(game, make_agents(names, game.config_key, 1, console, read), console).run()
     return out.getvalue()
 
 
@@ -88,10 +89,19 @@ def test_computers_play_a_whole_game_and_the_record_replays(tmp_path: Path):
     assert again.plies == game.plies
 
 
-@pytest.mark.parametrize(("names", "message"), [(["robot"], "no agent 'robot'"), (["random"] * 3, "too many for 2")])
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["robot"], "no judge 'robot'"),
+        (["random"] * 3, "too many for 2"),
+        (["greedy:16"], "greedy has no search"),
+        (["heuristic:9999999"], "at most 100000"),
+        (["missing.pth"], "there is no such file"),
+    ],
+)
 def test_agents_are_checked(names, message):
-    with pytest.raises(RulesError, match=message):
-        make_players(names, 2, 0, Console(), input)
+    with pytest.raises((RulesError, StorageError), match=message):
+        make_agents(names, ConfigKey("hex8", 2), 0, Console(), input)
 
 
 def test_after_a_swap_the_agents_sit_elsewhere():
@@ -114,7 +124,7 @@ def test_after_a_swap_the_agents_sit_elsewhere():
         return line
 
     game = Game.start("hex8_2p")
-    people = make_players(["human"], 2, 1, console, read)
+    people = make_agents(["human"], game.config_key, 1, console, read)
     Table(game, [people[0], Swapper()], console).run()
     assert game.agent_of_seat == [2, 1]
     assert asked[-1].startswith("seat 2, ring placement")
