@@ -5,6 +5,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +125,14 @@ def test_games_cut_otherwise_are_found(path, tmp_path):
     refused(tampered(tmp_path / "b", path, counts=counts), Fault.REPLAY, "the game is over before it")
 
 
+def test_the_game_that_does_not_replay_is_named(path, tmp_path, monkeypatch):
+    columns = read_shard(path).columns
+    monkeypatch.setattr(replay, "CHUNK_GAMES", 2)
+    choices = put(columns.choices, 2026)
+    where = f"game 3 does not replay at choice {columns.counts[3] - 1}"
+    refused(tampered(tmp_path / "a", path, choices=choices), Fault.REPLAY, where)
+
+
 def test_a_target_of_another_length_or_at_another_choice_is_found(path, tmp_path):
     columns = read_shard(path).columns
     lengths = columns.policy_counts.copy()
@@ -142,6 +151,50 @@ def test_a_target_of_another_length_or_at_another_choice_is_found(path, tmp_path
 def test_a_policy_row_of_zeros_is_found(path, tmp_path):
     columns = read_shard(path).columns
     refused(tampered(tmp_path / "a", path, policy=columns.policy * 0), Fault.FORMAT, "a row has no entry of 255")
+
+
+def put(array: np.ndarray, value: float) -> np.ndarray:
+    changed = array.copy()
+    changed.flat[-1] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("counts", 0, "one without a choice"),
+        ("counts", (1 << 16) + 1, "too many choices"),
+        ("counts", 3, "do not add up"),
+        ("flags", 8, "one is unknown"),
+        ("policy_counts", 1, "one is below two"),
+        ("root_values", np.nan, "no probability"),
+        ("root_values", -0.1, "no probability"),
+        ("root_values", np.inf, "no probability"),
+        ("surprise", np.nan, "negative or not finite"),
+        ("surprise", np.inf, "negative or not finite"),
+        ("players", 2, "not in the table"),
+        ("numbers", -1, "negative"),
+        ("winners", 0, "no agent"),
+        ("winners", 3, "no agent"),
+        ("ranks", 0, "no rank"),
+        ("ranks", 3, "no rank"),
+        ("reasons", 0, "unknown"),
+        ("reasons", 9, "unknown"),
+    ],
+)
+def test_numbers_out_of_their_range_are_found(path, tmp_path, name, value, text):
+    columns = read_shard(path).columns
+    changed: dict[str, Any] = {name: put(getattr(columns, name), value)}
+    if name == "policy_counts":
+        lost = int(columns.policy_counts[-1]) - value
+        changed["policy"] = columns.policy[: len(columns.policy) - lost]
+    refused(tampered(tmp_path / "a", path, **changed), Fault.FORMAT, text)
+
+
+def test_flags_that_are_not_as_many_as_the_targets_are_found(path, tmp_path):
+    flags = read_shard(path).columns.flags.copy()
+    for value in (flags | FULL, flags & ~np.uint8(FULL)):
+        refused(tampered(tmp_path / "a", path, flags=value), Fault.FORMAT, "not as many full rows as policy targets")
 
 
 @pytest.mark.parametrize("count", ["games", "plies", "decisions", "samples"])
