@@ -11,8 +11,9 @@ from pathlib import Path
 from time import perf_counter
 
 from ringrift_core.errors import InvariantError, StorageError
-from ringrift_core.game import batch  # noqa: F401 - imports every module that has entries
+from ringrift_core.game import batch  # noqa: F401 - these two import every module that has entries
 from ringrift_core.game.rules import jit
+from ringrift_core.players import heuristic  # noqa: F401
 
 LEGAL_SIDE = ("legal_decisions", "legal_many", "map_actions", "map_states", "observe_many")
 """Entries compiled by the second process; the first one takes those that also carry decisions out."""
