@@ -13,6 +13,9 @@ from time import perf_counter
 from ringrift_core.errors import InvariantError, StorageError
 from ringrift_core.game import batch  # noqa: F401 - with the next ones: every module that has entries
 from ringrift_core.game.rules import jit
+from ringrift_core.nn.kernels import encode  # noqa: F401
+from ringrift_core.players.kernels import heuristic  # noqa: F401
+from ringrift_core.search.kernels import simulate  # noqa: F401
 from ringrift_core.selfplay.kernels import replay  # noqa: F401
 
 LEGAL_SIDE = ("legal_decisions", "legal_many", "map_actions", "map_states", "observe_many")

@@ -16,6 +16,8 @@ RULES_IMPORTS = {
     "platform",
     "collections.abc",
     "pathlib",
+    "dataclasses",
+    "functools",
     "typing",
     "llvmlite",
     "numpy.typing",
