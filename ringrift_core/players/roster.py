@@ -6,6 +6,7 @@ search of N simulations, `:0` for its policy alone. torch is imported for a chec
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,11 @@ from ringrift_core.players.player import GreedyPlayer, HeuristicPlayer, Player, 
 from ringrift_core.players.search_player import SearchPlayer
 from ringrift_core.search.evaluator import Evaluator, UniformEvaluator
 
-NAMES = ("random", "greedy", "heuristic")
+SIMPLE: dict[str, Callable[[np.random.Generator], Player]] = {
+    "random": RandomPlayer,
+    "greedy": GreedyPlayer,
+    "heuristic": HeuristicPlayer,
+}
 NET_SIMS = 64  # of a net when no number is given
 SIMS_MAX = 100_000
 BATCH = 128  # positions at a time where nothing measured says better
@@ -54,9 +59,8 @@ def judge_of(name: str, key: ConfigKey, *, device: str = "auto", deterministic: 
 def player_of(text: str, key: ConfigKey, rng: np.random.Generator) -> Player:
     """The player of `NAME[:SIMS]`; RulesError or StorageError says why there is none."""
     name, sims = _parse(text)
-    if sims is None and name in NAMES:
-        simple = {"random": RandomPlayer, "greedy": GreedyPlayer, "heuristic": HeuristicPlayer}
-        return simple[name](rng)
+    if sims is None and name in SIMPLE:
+        return SIMPLE[name](rng)
     if name == "greedy":
         raise RulesError("greedy has no search; heuristic:64 is the heuristic with 64 simulations")
     judge = judge_of(name, key)
@@ -69,7 +73,7 @@ def player_of(text: str, key: ConfigKey, rng: np.random.Generator) -> Player:
 def _parse(text: str) -> tuple[str, int | None]:
     match = re.fullmatch(r"(.+?)(?::([0-9]{1,7}))?", text)
     if match is None:
-        raise RulesError(f"there is no player {text!r}: {', '.join(NAMES)}, or the path of a checkpoint, with :SIMS")
+        raise RulesError(f"there is no player {text!r}: {', '.join(SIMPLE)}, or the path of a checkpoint, with :SIMS")
     name, sims = match[1], match[2]
     if sims is not None and int(sims) > SIMS_MAX:
         raise RulesError(f"{text!r}: a search has at most {SIMS_MAX} simulations")
