@@ -39,7 +39,7 @@ HEURISTIC_V1 = Weights(
         features.ELIMINATED_NEAR: (111, 12),
         features.TERRITORY: (39, 27),
         features.TERRITORY_NEAR: (31, 11),
-        features.MARKER: (3, 8),
+        features.MARKER: (3, 12),
         features.PAIR: (2, 6),
         features.TRIPLE: (3, -7),
         features.STACK: (43, 50),
@@ -56,14 +56,14 @@ HEURISTIC_V1 = Weights(
         features.FROZEN: (-140, -485),
         features.CLAIM_NEXT: (31, 20),
         features.CLAIM_LATER: (8, 8),
-        features.WALLS: (4, 4),
+        features.WALLS: (4, 2),
         features.SNARE_NEXT: (650, 650),
         features.SNARE_LATER: (18, 300),
         features.NEAR_NEXT: (174, 174),
         features.NEAR_LATER: (81, 131),
     }
 )
-HEURISTIC_V1_DIGEST = "7ce9c1bc1fb649912de7a9f93b3bf5a36a3e503d6352506084c9e994185356a7"
+HEURISTIC_V1_DIGEST = "f4e3684fb6850d49bc2ef63179785e82289780bae862789991c6f02db9f3d627"
 
 # Temperatures are in units of judgement. Those of values have the least log-loss of the final winner in 120 games of
 # heuristic-v1 with 30 % random decisions on square8 and hex8; judgements grow with the number of rings, so do they.
