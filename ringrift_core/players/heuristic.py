@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
+import numpy.typing as npt
 
 from ringrift_core.game.batch import IntArray
 from ringrift_core.game.rules import jit
+from ringrift_core.game.rules import layout as at
 from ringrift_core.game.state import scratch_words
 from ringrift_core.players.kernels import features, heuristic
 from ringrift_core.search.evaluator import Evaluation, Positions
@@ -65,13 +67,13 @@ HEURISTIC_V1 = Weights(
 )
 HEURISTIC_V1_DIGEST = "f4e3684fb6850d49bc2ef63179785e82289780bae862789991c6f02db9f3d627"
 
-# Temperatures are in units of judgement. Those of values have the least log-loss of the final winner in 120 games of
-# heuristic-v1 with 30 % random decisions on square8 and hex8; judgements grow with the number of rings, so do they.
-VALUE_TEMPERATURE = {2: 1600, 3: 800, 4: 1000}
+# Temperatures are in units of judgement and were chosen by the strength of the search on them (docs/design/players.md):
+# sharper values overrule the policy too soon, softer ones never do. Judgements grow with the number of rings.
+VALUE_TEMPERATURE = 250
 RINGS_OF_TEMPERATURE = 18
-# In the same games the entropy of the policy is between 0.37 and 0.52 of that of equal chances on average.
-POLICY_TEMPERATURE = 60
+POLICY_TEMPERATURE = 150
 LOGIT_MIN = -12.0  # what loses at once keeps a chance of some millionths: a search needs finite logits
+GAIN_MAX = 20_000  # a decision that wins at once counts no more than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +113,33 @@ class HeuristicEvaluator:
     """heuristic-v1 as a judge for the search: scores and judgements, softened by fixed temperatures."""
 
     def evaluate(self, positions: Positions) -> Evaluation:
-        """Logits from the scores; values from the judgements of the positions, a softmax over the seats."""
+        """Logits from the scores; values from the judgements after the best decision, a softmax over the seats."""
         judgement = judge(HEURISTIC_V1, positions)
         scores = judgement.scores.astype(np.float64)
         highest = np.maximum.reduceat(scores, positions.legal.offsets[:-1]) if len(positions) else scores
-        scores -= np.repeat(highest, np.diff(positions.legal.offsets))
-        logits = np.maximum(scores / POLICY_TEMPERATURE, LOGIT_MIN)
+        logits = (scores - np.repeat(highest, np.diff(positions.legal.offsets))) / POLICY_TEMPERATURE
         rings = positions.board.shape.rings_per_player
-        temperature = VALUE_TEMPERATURE[positions.players] * sqrt(rings / RINGS_OF_TEMPERATURE)
-        worth = judgement.values / temperature
-        odds = np.exp(worth - worth.max(axis=1, keepdims=True))
+        worth = improved(positions, judgement.values, highest) / (
+            VALUE_TEMPERATURE * sqrt(rings / RINGS_OF_TEMPERATURE)
+        )
+        odds = np.exp(worth - worth.max(axis=1, keepdims=True)) if len(positions) else worth
         values = odds / odds.sum(axis=1, keepdims=True)
-        return Evaluation(logits.astype(np.float32), values.astype(np.float32))
+        return Evaluation(np.maximum(logits, LOGIT_MIN).astype(np.float32), values.astype(np.float32))
+
+
+def improved(positions: Positions, values: IntArray, highest: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Judgements [k, players], the mover's raised by what its best decision gains.
+
+    A score is twice the own judgement less the opponents' best and mean (kernels/heuristic.py), so half of what it
+    gains is the mover's.
+    """
+    worth = values.astype(np.float64)
+    rows = np.arange(len(worth))
+    mover = positions.states[positions.rows, at.PLAYER].astype(np.int64) - 1
+    others = worth.copy()
+    others[rows, mover] = 0
+    mean = others.sum(axis=1) / (positions.players - 1)
+    others[rows, mover] = -np.inf
+    standing = 2 * worth[rows, mover] - others.max(axis=1, initial=-np.inf) - mean
+    worth[rows, mover] += np.clip(highest - standing, -GAIN_MAX, GAIN_MAX) / 2
+    return worth
