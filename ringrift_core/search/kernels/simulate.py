@@ -7,7 +7,7 @@ import math
 
 from ringrift_core.game.rules import layout as at
 from ringrift_core.game.rules.jit import Rows, Table, Words, entry, kernel
-from ringrift_core.game.rules.phases import apply
+from ringrift_core.game.rules.phases import apply, list_legal
 from ringrift_core.search.kernels import tree
 from ringrift_core.search.kernels.cache import cached_logits, find_judgement, keep_judgement
 from ringrift_core.search.kernels.gumbel import (
@@ -39,7 +39,7 @@ def judge_from_cache(t: Tree, node: int) -> bool:
 def open_root(g: Table, t: Tree, slot: int, w: Words, out: Words) -> bool:
     """Make the root; True when its judgement was in the cache."""
     root = slot * tree.nodes_per_slot(t)
-    count = tree.advance(g, t.states[root], w, out)
+    count = list_legal(g, t.states[root], w, out)
     t.slot[slot][tree.DEPTH] = 0
     if not tree.add_node(g, t, slot, root, out, count):
         return False
@@ -110,6 +110,15 @@ def run_to_leaf(g: Table, t: Tree, slot: int, w: Words, out: Words) -> None:
         tree.back_up(t, slot, node)
 
 
+@entry("g states states ids")
+def least_choice(g: Table, states: Rows, w: Rows, out: Words) -> int:
+    """The smallest number of legal decisions among the states; 2 where all have that many or more."""
+    least = 2
+    for i in range(len(states)):
+        least = min(least, list_legal(g, states[i], w[0], out))
+    return least
+
+
 @entry("g tree longs states ids longs longs")
 def collect(g: Table, t: Tree, slots: Words, w: Rows, out: Words, leaves: Words, counts: Words) -> int:
     """Run each slot up to its next leaf; writes the waiting nodes and their edge counts, returns how many there are."""
@@ -118,14 +127,16 @@ def collect(g: Table, t: Tree, slots: Words, w: Rows, out: Words, leaves: Words,
         slot = slots[i]
         if t.slot[slot][tree.LEAF] == at.NONE:
             run_to_leaf(g, t, slot, w[0], out)
+            leaf = t.slot[slot][tree.LEAF]
+            if leaf != at.NONE:  # counted once, however often it is collected
+                t.counters[tree.JUDGED] += 1
+                if t.node[leaf][tree.COUNT] < 2:
+                    t.counters[tree.FORCED] += 1
         leaf = t.slot[slot][tree.LEAF]
         if leaf != at.NONE:
             leaves[k] = leaf
             counts[k] = t.node[leaf][tree.COUNT]
-            if counts[k] < 2:
-                t.counters[tree.FORCED] += 1
             k += 1
-    t.counters[tree.JUDGED] += k
     return k
 
 
