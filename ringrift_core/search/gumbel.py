@@ -112,12 +112,19 @@ class GumbelSearch:
     # ---- a search from begin to end ----
 
     def begin(
-        self, slots: IntArray, states: Int16Array, budgets: IntArray, seeds: IntArray, *, noise: bool = True
+        self,
+        slots: IntArray,
+        states: Int16Array,
+        budgets: IntArray,
+        seeds: IntArray,
+        *,
+        noise: bool = True,
+        judges: IntArray | int = 0,
     ) -> None:
         """Start searches of `states` [k, words] with so many simulations each; 0 asks for the judgement only.
 
-        Every state needs a choice: forced decisions are played first. `seeds` [k] are 1 .. 2^31 - 2. RulesError, and
-        nothing is begun, if anything does not fit.
+        Every state needs a choice: forced decisions are played first. `seeds` [k] are 1 .. 2^31 - 2. Slots of different
+        evaluators have different numbers in `judges`. RulesError, and nothing is begun, if anything does not fit.
         """
         self._check_begin(slots, states, budgets, seeds)
         self._grow_nodes(int(budgets.max(initial=0)) + 1)
@@ -126,6 +133,7 @@ class GumbelSearch:
         self._slot[slots, tree.BUDGET] = budgets
         self._slot[slots, tree.LEAF] = NOTHING
         self._slot[slots, tree.NOISE] = noise
+        self._slot[slots, tree.JUDGE] = judges
         self._slot[slots, tree.CONSIDERED] = self.settings.considered
         self._seeds[slots] = seeds
 

@@ -9,7 +9,7 @@ from ringrift_core.game.rules import layout as at
 from ringrift_core.game.rules.jit import Rows, Table, Words, entry, kernel
 from ringrift_core.game.rules.phases import apply, list_legal
 from ringrift_core.search.kernels import tree
-from ringrift_core.search.kernels.cache import cached_logits, find_judgement, keep_judgement
+from ringrift_core.search.kernels.cache import cache_key, cached_logits, find_judgement, keep_judgement
 from ringrift_core.search.kernels.gumbel import (
     begin_root,
     best_in_root,
@@ -25,9 +25,9 @@ from ringrift_core.search.kernels.tree import FloatRows, Floats, Tree
 
 
 @kernel
-def judge_from_cache(t: Tree, node: int) -> bool:
+def judge_from_cache(t: Tree, slot: int, node: int) -> bool:
     """Give a new node the judgement from the cache; False when it is not there."""
-    found = find_judgement(t, t.keys[node], t.node[node][tree.COUNT])
+    found = find_judgement(t, cache_key(t, slot, node), t.node[node][tree.COUNT])
     if found < 0:
         return False
     tree.set_judgement(t, node, t.cache_logits, cached_logits(t, found), t.cache_values[found])
@@ -43,7 +43,7 @@ def open_root(g: Table, t: Tree, slot: int, w: Words, out: Words) -> bool:
     t.slot[slot][tree.DEPTH] = 0
     if not tree.add_node(g, t, slot, root, out, count):
         return False
-    if judge_from_cache(t, root):
+    if judge_from_cache(t, slot, root):
         begin_root(t, slot)
         return True
     t.slot[slot][tree.LEAF] = root
@@ -100,7 +100,7 @@ def run_to_leaf(g: Table, t: Tree, slot: int, w: Words, out: Words) -> None:
             if node == at.NONE:
                 return
             if t.node[node][tree.COUNT] > 0:
-                if not judge_from_cache(t, node):
+                if not judge_from_cache(t, slot, node):
                     t.slot[slot][tree.LEAF] = node
                     return
             else:
@@ -160,7 +160,7 @@ def feed(t: Tree, leaves: Words, logits: Floats, values: FloatRows) -> None:
         slot = node // tree.nodes_per_slot(t)
         count = t.node[node][tree.COUNT]
         tree.set_judgement(t, node, logits, place, values[i])
-        keep_judgement(t, t.keys[node], logits, place, count, values[i])
+        keep_judgement(t, cache_key(t, slot, node), logits, place, count, values[i])
         place += count
         t.slot[slot][tree.LEAF] = at.NONE
         if t.slot[slot][tree.DEPTH] == 0:

@@ -107,6 +107,48 @@ def test_a_crowded_cache_never_gives_a_foreign_judgement(states):
         assert [one(roots, i) for i in range(len(states))] == [one(expected, i) for i in range(len(states))]
 
 
+def other_judgement(state_hash: int, count: int, players: int) -> tuple[Any, Any]:
+    return random_judgement(state_hash ^ 1, count, players)
+
+
+def test_two_judges_share_no_judgement(states):
+    """The same positions side by side, in the hands of two judges."""
+    k = len(states)
+    judges = {0: HashJudge(), 1: HashJudge(other_judgement)}
+    search = GumbelSearch(HEX8, 2, 2 * k, SearchSettings())
+    slots, who = np.arange(2 * k), np.repeat([0, 1], k)
+    seeds = 31 * np.tile(np.arange(k), 2) + 1
+    search.begin(slots, np.concatenate([states, states]), np.full(2 * k, 40), seeds, judges=who)
+    while len(search.finished(slots)) < 2 * k:
+        for number, judge in judges.items():
+            positions = search.collect(slots[who == number])
+            if len(positions):
+                search.feed(judge.evaluate(positions))
+    roots = search.roots(slots)
+    for number, judge in judges.items():
+        expected = run(states, 40, judge=judge)
+        assert [one(roots, number * k + i) for i in range(k)] == [one(expected, i) for i in range(k)]
+
+
+def test_an_opponent_in_selfplay_judges_for_itself():
+    """The learner sees an even game everywhere, the opponent never; what one searches is the other's next root."""
+
+    class Fixed:
+        def __init__(self, values: list[float]) -> None:
+            self.values = values
+
+        def evaluate(self, positions: Positions) -> Evaluation:
+            values = np.tile(np.array(self.values, np.float32), (len(positions), 1))
+            return Evaluation(np.zeros(len(positions.legal.ids), np.float32), values)
+
+    settings = SelfplaySettings(sims=8, opponent_shares=(1.0,), opening_max=0)
+    selfplay = Selfplay(ConfigKey.parse("hex8_2p"), [Fixed([0.5, 0.5]), Fixed([1, 0])], settings, slots=4, seed=9)
+    games = [game for done in selfplay.play(iter(range(8))) for game in done]
+    early = np.concatenate([game.root_values[:5] for game in games])  # no game's end is in sight
+    assert len(early) == 5 * len(games)
+    assert np.abs(early - 0.5).max() < 1e-6
+
+
 def test_seeds_reproduce_and_differ(states):
     assert one(run(states[:1], 30), 0) == one(run(states[:1], 30), 0)
     found = set()
