@@ -141,7 +141,7 @@ def test_an_opponent_in_selfplay_judges_for_itself():
             values = np.tile(np.array(self.values, np.float32), (len(positions), 1))
             return Evaluation(np.zeros(len(positions.legal.ids), np.float32), values)
 
-    settings = SelfplaySettings(sims=8, opponent_shares=(1.0,), opening_max=0)
+    settings = SelfplaySettings(sims=30, opponent_shares=(1.0,), opening_max=0, search=SearchSettings(considered=2))
     selfplay = Selfplay(ConfigKey.parse("hex8_2p"), [Fixed([0.5, 0.5]), Fixed([1, 0])], settings, slots=4, seed=9)
     games = [game for done in selfplay.play(iter(range(8))) for game in done]
     early = np.concatenate([game.root_values[:5] for game in games])  # no game's end is in sight
