@@ -87,7 +87,7 @@ class Block(nn.Module):
         )  # in place from here on: a convolution's gradient does not need its output
         if self.pool is not None:
             h.add_(self.pool(grid.pool(active))[:, :, None, None])
-        return grid.cut(grid.convolve(self.second, h.relu_()).add_(x))
+        return grid.cut(grid.convolve(self.second, grid.cut(h).relu_()).add_(x))
 
 
 class Grid(nn.Module):

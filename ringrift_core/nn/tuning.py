@@ -5,6 +5,7 @@ bf16 is about twice as fast on CPUs that have it and slower on others, so it is 
 
 import json
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -90,8 +91,11 @@ def choose_device(name: str) -> torch.device:
     """The device of a name, `auto` being CUDA where there is one; StorageError when it is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise StorageError("this machine has no CUDA device that PyTorch can use; say --device cpu")
+    if re.fullmatch(r"cpu|cuda(:[0-9]+)?", name) is None:
+        raise StorageError(f"there is no device {name!r}; say auto, cpu, cuda or cuda:0")
+    number = int(name.partition(":")[2] or 0)
+    if name != "cpu" and number >= torch.cuda.device_count():
+        raise StorageError(f"this machine has no device {name} that PyTorch can use; say --device cpu")
     return torch.device(name)
 
 
@@ -120,8 +124,16 @@ def _host(device: torch.device) -> str:
 
 
 def _read(path: Path) -> dict[str, Choice]:
+    """What is known, without anything that is no choice."""
     try:
         form = json.loads(path.read_text())
-        return {str(name): Choice(str(a), int(b), float(c)) for name, (a, b, c) in form.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, RecursionError):
         return {}
+    return {name: Choice(*kept) for name, kept in form.items() if _is_choice(kept)} if isinstance(form, dict) else {}
+
+
+def _is_choice(form: object) -> bool:
+    match form:
+        case [str(precision), int(batch), float()]:
+            return precision in PRECISIONS and batch > 0
+    return False

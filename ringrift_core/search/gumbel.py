@@ -10,6 +10,7 @@ A simulation makes one new node; the evaluator is asked once for each distinct p
 and never about forced decisions or finished games. Danihelka et al. 2022 for the selection, max-n for the values.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +21,14 @@ from ringrift_core.errors import RulesError
 from ringrift_core.game.batch import Int16Array, IntArray, Ragged, Uint16Array
 from ringrift_core.game.board import Board
 from ringrift_core.game.rules import jit
+from ringrift_core.game.rules.playout import LEHMER_MODULUS
 from ringrift_core.game.state import row_words, scratch_words
 from ringrift_core.search.evaluator import Evaluation, Evaluator, Float32Array, Positions
 from ringrift_core.search.kernels import simulate, tree
 
 EDGES_PER_NODE = 2  # first guess of the room for edges: so many per cell and node; it doubles when it is short
 CACHE_LOGITS_PER_ENTRY = 128
+NOTHING = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,13 @@ class SearchSettings:
     visit_weight: float = 50.0  # c_visit
     value_weight: float = 1.0  # c_scale, for Q in [0, 1] as it is
     cache_entries: int = 1 << 15
+
+    def __post_init__(self) -> None:
+        """RulesError when a number makes no sense."""
+        if self.considered < 1 or self.cache_entries < 1:
+            raise RulesError("a search considers at least one decision and its cache has at least one entry")
+        if not (0 <= self.visit_weight < math.inf and 0 <= self.value_weight < math.inf):
+            raise RulesError("the weights of visits and values are finite and not negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,8 @@ class GumbelSearch:
         self._edges = self._nodes * EDGES_PER_NODE * board.cell_count
         self._seeds = np.ones(slots, np.int64)
         self._slot = np.zeros((slots, tree.SLOT_COLUMNS), np.int32)
+        self._slot[:, tree.LEAF] = NOTHING
+        self._slot[:, tree.BUDGET] = NOTHING  # until a search has begun in the slot
         entries = settings.cache_entries
         self._cache: dict[str, npt.NDArray[Any]] = {
             "cache_keys": np.zeros(entries, np.int64),
@@ -100,33 +112,37 @@ class GumbelSearch:
     # ---- a search from begin to end ----
 
     def begin(
-        self, slots: IntArray, states: Int16Array, budgets: IntArray, seeds: IntArray, *, noise: bool = True
+        self,
+        slots: IntArray,
+        states: Int16Array,
+        budgets: IntArray,
+        seeds: IntArray,
+        *,
+        noise: bool = True,
+        judges: IntArray | int = 0,
     ) -> None:
         """Start searches of `states` [k, words] with so many simulations each; 0 asks for the judgement only.
 
-        Every state needs a real choice ahead: forced decisions are played first. `seeds` [k] are 1 .. 2^31 - 2.
+        Every state needs a choice: forced decisions are played first. `seeds` [k] are 1 .. 2^31 - 2. Slots of different
+        evaluators have different numbers in `judges`. RulesError, and nothing is begun, if anything does not fit.
         """
-        if len(budgets) and int(budgets.max()) + 1 > self._nodes:
-            if (self._slot[:, tree.LEAF] != -1).any() and self._slot[:, tree.NODES].any():
-                raise RulesError("a larger budget than any before can only begin when no search is under way")
-            self._nodes = int(budgets.max()) + 1
-            self._edges = max(self._edges, self._nodes * EDGES_PER_NODE * self.board.cell_count)
-            self._make_nodes()
-            self._make_edges()
-            self._bind()
+        self._check_begin(slots, states, budgets, seeds)
+        self._grow_nodes(int(budgets.max(initial=0)) + 1)
         self._states[slots * self._nodes] = states
         self._slot[slots] = 0
         self._slot[slots, tree.BUDGET] = budgets
-        self._slot[slots, tree.LEAF] = -1
+        self._slot[slots, tree.LEAF] = NOTHING
         self._slot[slots, tree.NOISE] = noise
+        self._slot[slots, tree.JUDGE] = judges
         self._slot[slots, tree.CONSIDERED] = self.settings.considered
         self._seeds[slots] = seeds
 
     def collect(self, slots: IntArray) -> Positions:
         """Run the searches until each waits for a judgement or is finished; return those that wait."""
+        self._check_begun(slots)
         count = self._collect(slots)
         while self._slot[slots, tree.SHORT].any():
-            self._double_edges()
+            self._grow_edges(2 * self._edges + 1)
             self._slot[slots, tree.SHORT] = 0
             count = self._collect(slots)
         self._waiting = self._leaves[:count].copy()
@@ -140,18 +156,23 @@ class GumbelSearch:
         return Positions(self.board, self.players, self._states, self._waiting, Ragged(ids, offsets))
 
     def feed(self, evaluation: Evaluation) -> None:
-        """Take the judgement of what the last `collect` returned."""
+        """Take the judgement of what the last `collect` returned; RulesError when it is one of something else."""
+        expected = (int(self._node[self._waiting, tree.COUNT].sum()),), (len(self._waiting), self.players)
+        found = evaluation.logits.shape, evaluation.values.shape
+        if found != expected:
+            raise RulesError(f"a judgement of the shapes {found} came where {expected} is awaited")
         values = np.zeros((len(self._waiting), tree.AGENTS_MAX), np.float32)
         values[:, : self.players] = evaluation.values
         logits = np.ascontiguousarray(evaluation.logits, np.float32)
         simulate.feed(self._tree, jit.for_kernel(self._waiting), jit.for_kernel(logits), jit.for_kernel(values))
+        self._waiting = self._waiting[:0]
 
     def finished(self, slots: IntArray) -> IntArray:
         """Those of the slots whose budget is spent."""
         rows = self._slot[slots]
         done = (
             (rows[:, tree.NODES] > 0)
-            & (rows[:, tree.LEAF] == -1)
+            & (rows[:, tree.LEAF] == NOTHING)
             & (rows[:, tree.DONE] >= rows[:, tree.BUDGET])
             & (rows[:, tree.SHORT] == 0)
         )
@@ -159,7 +180,10 @@ class GumbelSearch:
         return ready
 
     def roots(self, slots: IntArray) -> Roots:
-        """Results of finished slots."""
+        """Results of finished slots; RulesError when one is not finished."""
+        self._check_begun(slots)
+        if len(self.finished(slots)) != len(slots):
+            raise RulesError("the results of a search can be read when it is finished")
         k = len(slots)
         counts = self._node[slots * self._nodes, tree.COUNT].astype(np.int64)
         offsets = np.zeros(k + 1, np.int64)
@@ -198,6 +222,31 @@ class GumbelSearch:
         judged, cached, ended, forced = (int(number) for number in self._counters)
         return Counters(judged, cached, ended, forced, self._asked, self._asked_slots)
 
+    # ---- arguments ----
+
+    def _check_begin(self, slots: IntArray, states: Int16Array, budgets: IntArray, seeds: IntArray) -> None:
+        self._check_slots(slots)
+        k = len(slots)
+        if states.shape != (k, self._states.shape[1]) or budgets.shape != (k,) or seeds.shape != (k,):
+            raise RulesError(f"{k} slots need as many states of this game, budgets and seeds")
+        if len(np.unique(slots)) != k:
+            raise RulesError("a slot has one search at a time")
+        if k and (budgets.min() < 0 or seeds.min() < 1 or seeds.max() >= LEHMER_MODULUS):
+            raise RulesError(f"budgets are counted from 0, seeds lie in 1..{LEHMER_MODULUS - 1}")
+        rows = np.ascontiguousarray(states, np.int16)
+        arrays = (jit.for_kernel(array) for array in (rows, self._w, self._out))
+        if simulate.least_choice(self._g, *arrays) < 2:
+            raise RulesError("a search needs a position with a choice: play forced decisions first, stop at the end")
+
+    def _check_begun(self, slots: IntArray) -> None:
+        self._check_slots(slots)
+        if (self._slot[slots, tree.BUDGET] == NOTHING).any():
+            raise RulesError("no search has begun in that slot")
+
+    def _check_slots(self, slots: IntArray) -> None:
+        if len(slots) and not 0 <= slots.min() <= slots.max() < self.slots:
+            raise RulesError(f"slots that can be begun are 0..{self.slots - 1}")
+
     # ---- arrays ----
 
     def _collect(self, slots: IntArray) -> int:
@@ -218,18 +267,44 @@ class GumbelSearch:
         self._path = np.zeros((self.slots, self._nodes), np.int32)
         self._schedule = np.zeros((self.slots, self._nodes), np.int32)
 
+    def _node_arrays(self) -> list[npt.NDArray[Any]]:
+        return [self._states, self._node, self._keys, self._value, self._path, self._schedule]
+
     def _make_edges(self) -> None:
         self._edge = np.zeros((self.slots * self._edges, tree.EDGE_COLUMNS), np.int32)
         self._stat = np.zeros((self.slots * self._edges, tree.STAT_COLUMNS), np.float32)
 
-    def _double_edges(self) -> None:
-        """Twice the room for edges; edge numbers in nodes and paths move with their slot."""
+    def _grow_nodes(self, nodes: int) -> None:
+        """Room for so many nodes per slot; node numbers in edges, slots and the last question move with their slot."""
+        before = self._nodes
+        if nodes <= before:
+            return
+        old = self._node_arrays()
+        self._nodes = nodes
+        self._make_nodes()
+        for larger, array in zip(self._node_arrays(), old, strict=True):
+            larger.reshape(self.slots, nodes, -1)[:, :before] = array.reshape(self.slots, before, -1)
+        shift = np.arange(self.slots, dtype=np.int32) * (nodes - before)
+        child = self._edge.reshape(self.slots, self._edges, tree.EDGE_COLUMNS)[:, :, tree.CHILD]
+        child += np.where(child == NOTHING, 0, shift[:, None])
+        leaf = self._slot[:, tree.LEAF]
+        leaf += np.where(leaf == NOTHING, 0, shift)
+        self._waiting = self._waiting + shift[self._waiting // before]
+        self._bind()
+        self._grow_edges(nodes * EDGES_PER_NODE * self.board.cell_count)
+
+    def _grow_edges(self, edges: int) -> None:
+        """Room for so many edges per slot; edge numbers in nodes and paths move with their slot."""
         edge, stat, before = self._edge, self._stat, self._edges
-        self._edges = 2 * before
+        if edges <= before:
+            return
+        self._edges = edges
         self._make_edges()
-        self._edge.reshape(self.slots, self._edges, -1)[:, :before] = edge.reshape(self.slots, before, -1)
-        self._stat.reshape(self.slots, self._edges, -1)[:, :before] = stat.reshape(self.slots, before, -1)
-        shift = np.arange(self.slots, dtype=np.int32) * before
+        columns = tree.EDGE_COLUMNS
+        self._edge.reshape(self.slots, edges, columns)[:, :before] = edge.reshape(self.slots, before, columns)
+        columns = tree.STAT_COLUMNS
+        self._stat.reshape(self.slots, edges, columns)[:, :before] = stat.reshape(self.slots, before, columns)
+        shift = np.arange(self.slots, dtype=np.int32) * (edges - before)
         self._node.reshape(self.slots, self._nodes, -1)[:, :, tree.FIRST] += shift[:, None]
         self._path += shift[:, None]
         self._bind()

@@ -179,7 +179,7 @@ class Selfplay:
             budgets[i] = self._settings.sims if game.full else self._settings.cheap_sims
             seeds[i] = game.rng.integers(1, LEHMER_MODULUS)
             self._searching[slot] = player
-        self.search.begin(slots, self._batch.states[slots], budgets, seeds)
+        self.search.begin(slots, self._batch.states[slots], budgets, seeds, judges=self._searching[slots])
 
     def _tick(self, *, count: bool) -> None:
         """Run all searches to their next judgement and get it; play the decisions that are found."""

@@ -59,12 +59,12 @@ class Guarded:
     def __init__(self, view: Any) -> None:
         self.view = view
 
-    def __getitem__(self, index: int) -> int:
+    def __getitem__(self, index: int) -> Any:
         if index < 0:
             raise IndexError(f"negative index {index}")
-        return int(self.view[index])
+        return self.view[index]
 
-    def __setitem__(self, index: int, value: int) -> None:
+    def __setitem__(self, index: int, value: float) -> None:
         if index < 0:
             raise IndexError(f"negative index {index}")
         self.view[index] = value

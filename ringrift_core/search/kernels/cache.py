@@ -1,16 +1,25 @@
-"""A cache of judgements: state hash -> logits over the legal order, values by seat.
+"""A cache of judgements: state hash and judge -> logits over the legal order, values by seat.
 
 Direct-mapped; the logits lie in a ring buffer, so an entry whose logits were overwritten is found out by its place. The
 state hash leaves the clocks out, so transpositions, other games' openings and the last search's subtree are found.
 """
 
 from ringrift_core.game.rules.jit import kernel
-from ringrift_core.search.kernels.tree import AGENTS_MAX, Floats, Tree
+from ringrift_core.search.kernels.tree import AGENTS_MAX, JUDGE, Floats, Tree
+
+JUDGE_FACTOR = 1181783497276652981  # odd, spreads judges over all bits
+KEY_MAX = (1 << 62) - 1
+
+
+@kernel
+def cache_key(t: Tree, slot: int, node: int) -> int:
+    """State hash and judge in one number, 0 <= key < 2^62."""
+    return t.keys[node] ^ (t.slot[slot][JUDGE] * JUDGE_FACTOR & KEY_MAX)
 
 
 @kernel
 def find_judgement(t: Tree, key: int, count: int) -> int:
-    """Entry of a state hash with `count` legal decisions, -1 when it is not there."""
+    """Entry of a key with `count` legal decisions, -1 when it is not there."""
     entry = key % len(t.cache_keys)
     if t.cache_keys[entry] != key + 1 or t.cache_places[entry][1] != count:
         return -1

@@ -85,9 +85,12 @@ def complete(t: Tree, node: int) -> tuple[float, float, float, int]:
     mass = 0.0
     weighted = 0.0
     best = 0.0
+    unseen = 0
     for edge in range(first, first + t.node[node][COUNT]):
         n = t.edge[edge][VISITS]
-        if n > 0:
+        if n == 0:
+            unseen += 1
+        else:
             q = worth(t, edge, agent)
             visits += n
             most = max(most, n)
@@ -97,7 +100,9 @@ def complete(t: Tree, node: int) -> tuple[float, float, float, int]:
     mixed = float(t.value[node][agent])
     if visits > 0:
         mixed = (mixed + visits * weighted / mass) / (1 + visits)
-    return mixed, max(best, mixed), (t.visit_weight + most) * t.value_weight, visits
+    if unseen > 0:  # else no decision has this value, and all others could be too small for exp
+        best = max(best, mixed)
+    return mixed, best, (t.visit_weight + most) * t.value_weight, visits
 
 
 @kernel

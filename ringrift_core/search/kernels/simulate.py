@@ -7,9 +7,9 @@ import math
 
 from ringrift_core.game.rules import layout as at
 from ringrift_core.game.rules.jit import Rows, Table, Words, entry, kernel
-from ringrift_core.game.rules.phases import apply
+from ringrift_core.game.rules.phases import apply, list_legal
 from ringrift_core.search.kernels import tree
-from ringrift_core.search.kernels.cache import cached_logits, find_judgement, keep_judgement
+from ringrift_core.search.kernels.cache import cache_key, cached_logits, find_judgement, keep_judgement
 from ringrift_core.search.kernels.gumbel import (
     begin_root,
     best_in_root,
@@ -25,9 +25,9 @@ from ringrift_core.search.kernels.tree import FloatRows, Floats, Tree
 
 
 @kernel
-def judge_from_cache(t: Tree, node: int) -> bool:
+def judge_from_cache(t: Tree, slot: int, node: int) -> bool:
     """Give a new node the judgement from the cache; False when it is not there."""
-    found = find_judgement(t, t.keys[node], t.node[node][tree.COUNT])
+    found = find_judgement(t, cache_key(t, slot, node), t.node[node][tree.COUNT])
     if found < 0:
         return False
     tree.set_judgement(t, node, t.cache_logits, cached_logits(t, found), t.cache_values[found])
@@ -39,11 +39,11 @@ def judge_from_cache(t: Tree, node: int) -> bool:
 def open_root(g: Table, t: Tree, slot: int, w: Words, out: Words) -> bool:
     """Make the root; True when its judgement was in the cache."""
     root = slot * tree.nodes_per_slot(t)
-    count = tree.advance(g, t.states[root], w, out)
+    count = list_legal(g, t.states[root], w, out)
     t.slot[slot][tree.DEPTH] = 0
     if not tree.add_node(g, t, slot, root, out, count):
         return False
-    if judge_from_cache(t, root):
+    if judge_from_cache(t, slot, root):
         begin_root(t, slot)
         return True
     t.slot[slot][tree.LEAF] = root
@@ -100,7 +100,7 @@ def run_to_leaf(g: Table, t: Tree, slot: int, w: Words, out: Words) -> None:
             if node == at.NONE:
                 return
             if t.node[node][tree.COUNT] > 0:
-                if not judge_from_cache(t, node):
+                if not judge_from_cache(t, slot, node):
                     t.slot[slot][tree.LEAF] = node
                     return
             else:
@@ -108,6 +108,15 @@ def run_to_leaf(g: Table, t: Tree, slot: int, w: Words, out: Words) -> None:
         if t.node[node][tree.COUNT] == 0:
             t.counters[tree.ENDED] += 1
         tree.back_up(t, slot, node)
+
+
+@entry("g states states ids")
+def least_choice(g: Table, states: Rows, w: Rows, out: Words) -> int:
+    """The smallest number of legal decisions among the states; 2 where all have that many or more."""
+    least = 2
+    for i in range(len(states)):
+        least = min(least, list_legal(g, states[i], w[0], out))
+    return least
 
 
 @entry("g tree longs states ids longs longs")
@@ -118,14 +127,16 @@ def collect(g: Table, t: Tree, slots: Words, w: Rows, out: Words, leaves: Words,
         slot = slots[i]
         if t.slot[slot][tree.LEAF] == at.NONE:
             run_to_leaf(g, t, slot, w[0], out)
+            leaf = t.slot[slot][tree.LEAF]
+            if leaf != at.NONE:  # counted once, however often it is collected
+                t.counters[tree.JUDGED] += 1
+                if t.node[leaf][tree.COUNT] < 2:
+                    t.counters[tree.FORCED] += 1
         leaf = t.slot[slot][tree.LEAF]
         if leaf != at.NONE:
             leaves[k] = leaf
             counts[k] = t.node[leaf][tree.COUNT]
-            if counts[k] < 2:
-                t.counters[tree.FORCED] += 1
             k += 1
-    t.counters[tree.JUDGED] += k
     return k
 
 
@@ -149,7 +160,7 @@ def feed(t: Tree, leaves: Words, logits: Floats, values: FloatRows) -> None:
         slot = node // tree.nodes_per_slot(t)
         count = t.node[node][tree.COUNT]
         tree.set_judgement(t, node, logits, place, values[i])
-        keep_judgement(t, t.keys[node], logits, place, count, values[i])
+        keep_judgement(t, cache_key(t, slot, node), logits, place, count, values[i])
         place += count
         t.slot[slot][tree.LEAF] = at.NONE
         if t.slot[slot][tree.DEPTH] == 0:

@@ -30,7 +30,8 @@ LEAF = 5  # node that waits for a judgement, NONE = nothing waits
 NOISE = 6  # 1: Gumbel noise at the root
 CONSIDERED = 7  # most decisions looked at in the root
 SHORT = 8  # 1: stopped for lack of room in the edge arrays
-SLOT_COLUMNS = 9
+JUDGE = 9  # number of the evaluator; the cache keeps their judgements apart
+SLOT_COLUMNS = 10
 # ---- columns of `node` ----
 FIRST = 0  # first edge
 COUNT = 1  # edges; 0 = the game is over here
