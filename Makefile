@@ -6,9 +6,11 @@ OUT := out
 
 .PHONY: demo test check bench soak fmt clean
 
-demo: $(VENV)/run.stamp  ## play one random game on a small hexagon and draw its last position
+demo: $(VENV)/run.stamp  ## selfplay into shards, check them, then one game on a small hexagon and its last position
 	$(BIN)/ringrift warmup
-	$(BIN)/ringrift play --board-type hex8 --num-players 2 --agents random,random --seed 7 --record $(OUT)/demo.json
+	$(BIN)/ringrift selfplay --game hex8_2p --model heuristic --sims 16 --games 200 --out $(OUT)/shards
+	$(BIN)/ringrift shards check $(OUT)/shards
+	$(BIN)/ringrift play --board-type hex8 --num-players 2 --agents heuristic:16,random --seed 7 --record $(OUT)/demo.json
 	$(BIN)/ringrift show $(OUT)/demo.json --svg $(OUT)/demo.svg
 
 test: $(VENV)/dev.stamp  ## static checks and all tests
@@ -22,8 +24,11 @@ check: $(VENV)/dev.stamp  ## formatting, lint, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/run.stamp  ## engine benchmark with its bound, as JSON
+bench: $(VENV)/run.stamp  ## engine, shards, search and selfplay with their bounds, as JSON
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/shards.py
+	$(BIN)/ringrift bench search --json
+	$(BIN)/ringrift bench selfplay --json
 
 soak: $(VENV)/dev.stamp  ## the property tests again, with far more games
 	RINGRIFT_TEST_SCALE=25 $(BIN)/python -m pytest tests/property

@@ -186,6 +186,23 @@ def selfplay(
     raise typer.Exit(run(asked, seed=seed, opponents=opponent or [], processes=processes, as_json=as_json))
 
 
+@app.command()
+def match(
+    agents: Annotated[str, typer.Argument(help="Two players or more, such as heuristic:64,greedy (see play).")],
+    game: GameOption = None,
+    board_type: BoardOption = None,
+    num_players: PlayersOption = None,
+    games: Annotated[int, typer.Option(min=1, help="Games, rounded up to whole rotations of the seats.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of openings and players.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Let players meet in every seat; first places with 95 % bounds."""
+    from ringrift_core.commands.match import match as run
+
+    prepare()
+    typer.echo(run(config_key(game, board_type, num_players), agents, games, seed, as_json=as_json))
+
+
 @net.command("new")
 def net_new(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="The checkpoint to write.")],

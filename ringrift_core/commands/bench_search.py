@@ -8,6 +8,7 @@ import numpy as np
 from ringrift_core.commands.bench_engine import cpu_name
 from ringrift_core.game import GameBatch
 from ringrift_core.game.config_key import ConfigKey
+from ringrift_core.game.rules.playout import LEHMER_MODULUS
 from ringrift_core.players.roster import judge_of
 from ringrift_core.search.evaluator import Evaluation, Evaluator, Positions
 from ringrift_core.search.gumbel import GumbelSearch, SearchSettings
@@ -63,7 +64,8 @@ def measure(key: ConfigKey, judge: Timed, sims: int, slots: int, seed: int) -> S
     rows = np.arange(len(batch))
     search = GumbelSearch(batch.board, key.players, len(batch), SearchSettings())
     started = perf_counter()
-    search.begin(rows, batch.states.copy(), np.full(len(batch), sims), rows + seed + 1)
+    seeds = np.random.default_rng(seed).integers(1, LEHMER_MODULUS, len(batch))
+    search.begin(rows, batch.states.copy(), np.full(len(batch), sims), seeds)
     roots = search.run(judge, rows)
     seconds = perf_counter() - started
     counters = search.counters

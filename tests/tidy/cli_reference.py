@@ -34,6 +34,35 @@ NOTES = {
         "hex digits, a function of game, games and seed on every machine), `cpu` (text). Figures are medians "
         "over the runs."
     ),
+    "ringrift selfplay": (
+        "One single-threaded process per core ([job](../formats/job.md)). With `--json`: `game`, `model`, `sims`, "
+        "`seed`, `out`, the sums of the workers' `games`, `decisions`, `samples`, `simulations`, `judged`, `cached`, "
+        "`forced`, `shards`, `written_games`, `written_samples`, `written_bytes`, the smallest `batch_fill`, "
+        "`distinct_per_decision`, `seconds`, `games_per_hour`, `judged_per_s`. Exit code 130 after Ctrl-C; what was "
+        "finished is written."
+    ),
+    "ringrift match": (
+        "AGENTS are separated by commas; the last one fills the seats that are left. With `--json`: `game`, `games`, "
+        "`players`, each with `agent`, `player`, `wins`, `mean_rank`, `share`, `low`, `high` (Wilson, 95 %)."
+    ),
+    "ringrift net show": (
+        "What is refused and how a checkpoint is read elsewhere: [format](../formats/checkpoint.md). JSON keys: "
+        "`config_key`, `arch`, `weights`, `sha256`, `version`, `trained_at`, `elo`, `parent`, `data`, `train`, "
+        "`gauntlet`."
+    ),
+    "ringrift bench search": (
+        "JSON keys: `game`, `judge`, `slots`, `cpu`, `results`: per number of simulations `sims`, `decisions_per_s`, "
+        "`simulations_per_s`, `judged_per_decision`, `distinct_per_decision`, `cached_share`, `ended_share` (those "
+        "that ended in the end of a game), `batch_fill`, `forced_judged` (0), `judge_share` (of the time)."
+    ),
+    "ringrift bench selfplay": (
+        "JSON keys: `game`, `sims`, `seconds`, `runs`, `cpu`, `results`: per net `arch`, `precision`, `slots`, "
+        "`judged_per_s` (by selfplay), `forward_per_s` (the bare net with the legal gather on batches encoded before), "
+        "`evaluate_per_s` (encoding and reading back included), `share_of_forward`, `share_of_evaluate` (medians of "
+        "each run against the bare runs around it), `batch_fill`, `cached_share`, `forced_judged`, "
+        "`distinct_per_decision`, `decisions_per_game`, `games_per_hour`, `legal_per_position`, "
+        "`to_device_bytes_per_position`, `from_device_bytes_per_position`. All on one core."
+    ),
     "ringrift shards ls": (
         "Only manifests are read ([form](../formats/shard.md)). With `--json`: `shards` (name, game, games, samples, "
         "players, bytes, created; or name and error) and `leftovers`, files of killed writers."
