@@ -61,9 +61,10 @@ HEURISTIC_V1 = Weights(
         features.SNARE_LATER: (18, 300),
         features.NEAR_NEXT: (174, 174),
         features.NEAR_LATER: (81, 131),
+        features.CUT_NEXT: (0, 60),
     }
 )
-HEURISTIC_V1_DIGEST = "f4e3684fb6850d49bc2ef63179785e82289780bae862789991c6f02db9f3d627"
+HEURISTIC_V1_DIGEST = "f557dad18b93fabbf9f0d9075224837b52ac284a4c3d87456deb3afe19f7c6eb"
 
 # Temperatures are in units of judgement. Those of values have the least log-loss of the final winner in 120 games of
 # heuristic-v1 with 30 % random decisions on square8 and hex8; judgements grow with the number of rings, so do they.
