@@ -63,9 +63,10 @@ HEURISTIC_V1 = Weights(
         features.SNARE_LATER: (18, 300),
         features.NEAR_NEXT: (174, 174),
         features.NEAR_LATER: (81, 131),
+        features.CUT_NEXT: (0, 60),
     }
 )
-HEURISTIC_V1_DIGEST = "f4e3684fb6850d49bc2ef63179785e82289780bae862789991c6f02db9f3d627"
+HEURISTIC_V1_DIGEST = "f557dad18b93fabbf9f0d9075224837b52ac284a4c3d87456deb3afe19f7c6eb"
 
 # Temperatures are in units of judgement and were chosen by the strength of the search on them (docs/design/players.md):
 # sharper values overrule the policy too soon, softer ones never do. Judgements grow with the number of rings.

@@ -10,7 +10,7 @@ from ringrift_core.game.rules.lines import step
 from ringrift_core.game.rules.movement import free_until
 from ringrift_core.game.rules.outcome import rings_to_win, territory_to_win
 from ringrift_core.game.rules.stacks import cap, height
-from ringrift_core.players.kernels.regions import openness
+from ringrift_core.players.kernels.regions import cut_by_leaving, openness
 from ringrift_core.players.kernels.snares import nears_snare, sets_snare, walls
 
 # ---- places in `weights` ----
@@ -40,7 +40,8 @@ SNARE_NEXT = 22  # stacks of the seat to act that can shut themselves in and cla
 SNARE_LATER = 23  # the same for other stacks
 NEAR_NEXT = 24  # stacks of the seat to act that are one move away from that
 NEAR_LATER = 25  # the same for other stacks
-WEIGHTS = 26
+CUT_NEXT = 26  # cells and rings of the best region that the stack just placed cuts off by leaving its cell
+WEIGHTS = 27
 
 WON = 1_000_000  # judgement of the winner; no sum of features comes near it
 
@@ -82,6 +83,8 @@ def judge(g: Table, s: Words, w: Words, weights: Words, claims: Words, seats: Wo
             able |= 1 << seat
         else:
             seats[seat - 1] += weights[STUCK]
+    if weights[CUT_NEXT] != 0 and s[at.PHASE] == at.MOVEMENT and s[at.MUST_MOVE] != at.NONE:
+        seats[acting - 1] += weights[CUT_NEXT] * cut_by_leaving(g, s, w, s[at.MUST_MOVE])
     for seat in range(1, n + 1):
         if s[at.HAND + seat] == 0 and (able >> seat) & 1 == 0:
             seats[seat - 1] += weights[FROZEN]

@@ -7,7 +7,7 @@ those moves that leave a barrier between two sides which do not touch each other
 from ringrift_core.game.rules import layout as at
 from ringrift_core.game.rules.jit import Table, Words, kernel
 from ringrift_core.game.rules.stacks import height
-from ringrift_core.game.rules.territory import UNSEEN, fill_region, flood, label_passable
+from ringrift_core.game.rules.territory import BLOCKED, UNSEEN, fill_region, flood, label_passable
 
 
 @kernel
@@ -29,11 +29,9 @@ def is_whole(g: Table, s: Words, w: Words) -> bool:
 @kernel
 def claimable(g: Table, s: Words, w: Words, claims: Words) -> None:
     """Write what the best region that each seat could claim now is worth, in cells and rings (R140-R145)."""
-    present = 0
-    for seat in range(1, 5):
-        claims[seat - 1] = 0
-        if seat <= s[at.SEATS] and s[at.RINGS + seat] > 0:
-            present += 1
+    for seat in range(4):
+        claims[seat] = 0
+    present = ring_owners(s)
     labels = g[at.CELLS] + 1
     for colour in range(s[at.SEATS] + 1):
         if colour > 0 and s[at.MARKERS + colour] == 0:
@@ -49,9 +47,30 @@ def claimable(g: Table, s: Words, w: Words, claims: Words) -> None:
 
 
 @kernel
+def ring_owners(s: Words) -> int:
+    """Players who own a ring on the board."""
+    present = 0
+    for seat in range(1, s[at.SEATS] + 1):
+        if s[at.RINGS + seat] > 0:
+            present += 1
+    return present
+
+
+@kernel
 def offer_region(g: Table, s: Words, w: Words, size: int, present: int, borderless: bool, claims: Words) -> None:
     """Raise the claims of the seats that may claim the component in the queue: colour test, and a stack outside."""
-    stacks = 0  # ten bits for the number of each seat
+    stacks, here, rings = count_stacks(g, s, w, size)
+    if here >= present or (borderless and here != 1):
+        return
+    for seat in range(1, s[at.SEATS] + 1):
+        if s[at.STACKS + seat] > (stacks >> 10 * seat) & 1023:
+            claims[seat - 1] = max(claims[seat - 1], size + rings)
+
+
+@kernel
+def count_stacks(g: Table, s: Words, w: Words, size: int) -> tuple[int, int, int]:
+    """Of the component in the queue: stacks, ten bits for the number of each seat; their controllers; their rings."""
+    stacks = 0
     rings = 0
     for i in range(size):
         code = s[at.CODE + w[i]]
@@ -62,11 +81,34 @@ def offer_region(g: Table, s: Words, w: Words, size: int, present: int, borderle
     for seat in range(1, s[at.SEATS] + 1):
         if (stacks >> 10 * seat) & 1023 > 0:
             here += 1
-    if here >= present or (borderless and here != 1):
-        return
-    for seat in range(1, s[at.SEATS] + 1):
-        if s[at.STACKS + seat] > (stacks >> 10 * seat) & 1023:
-            claims[seat - 1] = max(claims[seat - 1], size + rings)
+    return stacks, here, rings
+
+
+@kernel
+def cut_by_leaving(g: Table, s: Words, w: Words, cell: int) -> int:
+    """The best region, in cells and rings, that the mover may claim once its stack on `cell` left a marker there.
+
+    The stack is taken to stay outside of it.
+    """
+    seat = s[at.PLAYER]
+    if open_sides(g, openness(g, s, cell, seat)) < 2:
+        return 0
+    present = ring_owners(s)
+    labels = g[at.CELLS] + 1
+    rest = label_passable(g, s, w, labels, seat) - 1
+    w[labels + cell] = BLOCKED
+    best = 0
+    for side in range(g[at.SIDES]):
+        start = g[g[at.SIDE] + cell * g[at.SIDES] + side]
+        if w[labels + start] != UNSEEN:
+            continue
+        size = flood(g, w, labels, start, 1)
+        if size == rest:
+            return 0
+        _, here, rings = count_stacks(g, s, w, size)
+        if here < present:
+            best = max(best, size + rings)
+    return best
 
 
 @kernel

@@ -17,7 +17,7 @@ from ringrift_core.players.heuristic import (
     Weights,
     judge,
 )
-from ringrift_core.players.kernels.features import WON
+from ringrift_core.players.kernels.features import CUT_NEXT, WON
 from ringrift_core.players.player import positions_of
 from ringrift_core.search.evaluator import Positions
 from tests.positions import position
@@ -137,6 +137,21 @@ def test_the_corner_is_shut_as_soon_as_it_can_be():
     game.play("SP")
     plies, judgement = judged(game)
     assert plies[int(judgement.scores.argmax())] == "M 1,0>0,0"
+
+
+@pytest.mark.parametrize(("players", "is_seen"), [(3, True), (2, False)])
+def test_a_stack_is_placed_where_leaving_cuts_a_region_off(players, is_seen):
+    """A wall of territory with one gap: a marker in the gap cuts off a column in which one player has a stack."""
+    wall = {f"1,{y}": 2 for y in range(8) if y != 3}
+    stacks = {"0,6": "2", "4,4": "1", "6,1": "2", "5,6": str(players)}
+    game = position(f"square8_{players}p", stacks, collapsed=wall, hands=[5] * players, player=1)
+    weights = HEURISTIC_V1.by_feature
+    without = Weights({place: weight for place, weight in weights.items() if place != CUT_NEXT})
+    plies, judgement = judged(game)
+    more = judgement.scores - judged(game, without)[1].scores
+    cells_and_rings = {"P 1,3 1": 8 + 1, "P 2,3 1": 9 + 1, "P 3,3 1": 0}  # the column; with the gap; nothing
+    for ply, worth in cells_and_rings.items():
+        assert more[plies.index(ply)] == (2 * weights[CUT_NEXT][1] * worth if is_seen else 0)
 
 
 def test_the_evaluator_gives_probabilities_and_finite_logits():
