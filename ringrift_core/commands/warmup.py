@@ -18,8 +18,11 @@ from ringrift_core.players.kernels import heuristic  # noqa: F401
 from ringrift_core.search.kernels import simulate  # noqa: F401
 from ringrift_core.selfplay.kernels import replay  # noqa: F401
 
-LEGAL_SIDE = ("legal_decisions", "legal_many", "map_actions", "map_states", "observe_many")
-"""Entries compiled by the second process; the first one takes those that also carry decisions out."""
+SECOND_PROCESS = (
+    "legal_decisions", "legal_many", "map_actions", "map_states", "observe_many",
+    "observe_rows", "list_members", "least_choice", "replay_games", "judge_decisions",
+)  # fmt: skip
+"""Entries compiled by the second process, about half of the work: those that list decisions, and some that need both."""
 STAMP = "complete"  # written when everything is compiled
 FOLDERS_KEPT = 4  # compiled versions that stay on disk, the newest first
 
@@ -49,7 +52,7 @@ def warmup(write: Callable[[str], None]) -> None:
         raise StorageError(f"cannot keep compiled kernels in {folders()[0]}; choose another RINGRIFT_CACHE_DIR")
     started = perf_counter()
     write(f"kernels: {len(jit.ENTRIES)} in {folders()[0].parents[1]}, compiled once (a minute or two)")
-    second = [name for name in LEGAL_SIDE if name in jit.ENTRIES]
+    second = [name for name in SECOND_PROCESS if name in jit.ENTRIES]
     first = [name for name in jit.ENTRIES if name not in second]
     command = [sys.executable, "-P", "-m", __name__]
     with ExitStack() as stack:

@@ -233,7 +233,7 @@ class GumbelSearch:
             raise RulesError("a slot has one search at a time")
         if k and (budgets.min() < 0 or seeds.min() < 1 or seeds.max() >= LEHMER_MODULUS):
             raise RulesError(f"budgets are counted from 0, seeds lie in 1..{LEHMER_MODULUS - 1}")
-        rows = np.ascontiguousarray(states, np.int16)
+        rows = np.array(states, np.int16)  # writable, as the kernel is compiled for
         arrays = (jit.for_kernel(array) for array in (rows, self._w, self._out))
         if simulate.least_choice(self._g, *arrays) < 2:
             raise RulesError("a search needs a position with a choice: play forced decisions first, stop at the end")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.property import SCALE
 from tests.property.search_results import results
 
 
@@ -30,7 +31,15 @@ def compiled() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment"), [(["guarded"], {"NUMBA_DISABLE_JIT": "1"}), ([], {"NUMBA_BOUNDSCHECK": "1"})]
+    ("arguments", "environment"),
+    [
+        (["guarded"], {"NUMBA_DISABLE_JIT": "1"}),
+        pytest.param(
+            [],
+            {"NUMBA_BOUNDSCHECK": "1"},
+            marks=pytest.mark.skipif(SCALE == 1, reason="compiles for minutes what the guarded run covers: make soak"),
+        ),
+    ],
 )
 def test_every_mode_finds_the_same(compiled, arguments, environment):
     """A negative or foreign index raises."""
