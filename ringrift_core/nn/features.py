@@ -79,8 +79,14 @@ FIELD_LAST = tuple(FIELD_MAX[field] for field in CELL_FIELDS)
 
 def _global_planes() -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
     """Names of the one-hot features, and (field, value) of each."""
-    wanted = [("phase", PHASES), ("pending", PENDINGS), ("lps_exclusive", SEATS + 1), ("lps_count", LPS_COUNTS)]
-    pairs = [(field, value) for field, count in wanted for value in range(count)]
+    wanted = {
+        "phase": PHASES,
+        "pending": PENDINGS,
+        "lps_exclusive": SEATS + 1,
+        "lps_first": SEATS + 1,
+        "lps_count": LPS_COUNTS,
+    }
+    pairs = [(field, value) for field, count in wanted.items() for value in range(count)]
     pairs += [(flag, 1) for flag in FLAGS] + [("mover", seat + 1) for seat in range(SEATS)]
     pairs += [(f"lps_action_{seat}", value) for seat in range(SEATS) for value in (1, 2)]
     return (

@@ -39,6 +39,7 @@ STATE_FIELDS = (
     "line_length",
     "turn",
     "mover",  # absolute seat 1..n
+    "lps_first",  # seat
 )
 GLOBAL_FIELDS = STATE_FIELDS + tuple(f"{name}_{seat}" for name in PER_SEAT for seat in range(4))
 
@@ -128,6 +129,7 @@ def observe_globals(s: Words, values: Words) -> None:
     values[10] = s[at.LINE_LENGTH]
     values[11] = s[at.TURN]
     values[12] = s[at.PLAYER]
+    values[13] = relative(s, s[at.LPS_FIRST])
     for i in range(PER_SEAT_START, len(GLOBAL_FIELDS)):
         values[i] = 0
     for r in range(s[at.SEATS]):

@@ -109,6 +109,7 @@ def vectors(fields: list[dict[str, int]]) -> np.ndarray:
         ("phase", range(7)),
         ("pending", range(3)),
         ("lps_exclusive", range(5)),
+        ("lps_first", range(5)),
         ("lps_count", range(at.LPS_ROUNDS + 1)),
         ("mover", range(1, 5)),
         *((flag, range(2)) for flag in ("line_due", "region_due", "recovery_turn", "acted", "swap_open")),

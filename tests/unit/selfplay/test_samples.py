@@ -103,7 +103,7 @@ def test_types_and_shapes(tmp_path):
     found = {name: (array.dtype.name, array.shape) for name, array in arrays(samples).items()}
     assert found == {
         "cells": ("int8", (rows, 14, 61)),
-        "globals": ("int16", (rows, 41)),
+        "globals": ("int16", (rows, 42)),
         "policy": ("float32", (len(samples.legal.ids),)),
         "win": ("float32", (rows, 3)),
         "root_value": ("float32", (rows, 3)),
