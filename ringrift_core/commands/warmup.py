@@ -22,7 +22,7 @@ SECOND_PROCESS = (
     "legal_decisions", "legal_many", "map_actions", "map_states", "observe_many",
     "observe_rows", "list_members", "least_choice", "replay_games", "judge_decisions",
 )  # fmt: skip
-"""Entries compiled by the second process, about half of the work: those that list decisions, and some that need both."""
+"""Entries compiled by the second process, about half of the work: those that list decisions, and some that do both."""
 STAMP = "complete"  # written when everything is compiled
 FOLDERS_KEPT = 4  # compiled versions that stay on disk, the newest first
 
