@@ -9,6 +9,7 @@ from ringrift_core.commands.bench_engine import cpu_name
 from ringrift_core.game import GameBatch
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.game.rules.playout import LEHMER_MODULUS
+from ringrift_core.players.player import positions_of
 from ringrift_core.players.roster import judge_of
 from ringrift_core.search.evaluator import Evaluation, Evaluator, Positions
 from ringrift_core.search.gumbel import GumbelSearch, SearchSettings
@@ -63,8 +64,9 @@ def measure(key: ConfigKey, judge: Timed, sims: int, slots: int, seed: int) -> S
     batch = batch.copy(np.flatnonzero(~batch.over)[:slots])
     rows = np.arange(len(batch))
     search = GumbelSearch(batch.board, key.players, len(batch), SearchSettings())
-    started = perf_counter()
     seeds = np.random.default_rng(seed).integers(1, LEHMER_MODULUS, len(batch))
+    judge.evaluator.evaluate(positions_of(batch, rows))  # the first call of a net is slow
+    started = perf_counter()
     search.begin(rows, batch.states.copy(), np.full(len(batch), sims), seeds)
     roots = search.run(judge, rows)
     seconds = perf_counter() - started

@@ -91,3 +91,8 @@ def test_the_commands_are_there(path):
     assert runner.invoke(app, ["shards", "show", str(path), "0"]).exit_code == 0
     path.write_bytes(b"")
     assert runner.invoke(app, ["shards", "check", str(path)]).exit_code == 1
+
+
+def test_checking_what_is_not_there_is_an_error_and_no_verdict(tmp_path: Path):
+    with pytest.raises(StorageError, match="no such file or folder"):
+        check_shards([tmp_path / "nowhere"], 0.0, print, move=False, as_json=False)
