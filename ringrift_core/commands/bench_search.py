@@ -9,7 +9,6 @@ from ringrift_core.commands.bench_engine import cpu_name
 from ringrift_core.game import GameBatch
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.game.rules.playout import LEHMER_MODULUS
-from ringrift_core.players.player import positions_of
 from ringrift_core.players.roster import judge_of
 from ringrift_core.search.evaluator import Evaluation, Evaluator, Positions
 from ringrift_core.search.gumbel import GumbelSearch, SearchSettings
@@ -52,6 +51,7 @@ def bench_search(game: str, model: str, sims: list[int], slots: int, seed: int) 
     """Search positions from random games with each number of simulations; the JSON report."""
     key = ConfigKey.parse(game)
     judge = judge_of(model, key)
+    measure(key, Timed(judge.evaluator), 1, 1, seed)  # the first calls of kernels and nets are slow
     results = [asdict(measure(key, Timed(judge.evaluator), number, slots, seed)) for number in sims]
     return {"game": game, "judge": judge.name, "slots": slots, "results": results, "cpu": cpu_name()}
 
@@ -65,7 +65,6 @@ def measure(key: ConfigKey, judge: Timed, sims: int, slots: int, seed: int) -> S
     rows = np.arange(len(batch))
     search = GumbelSearch(batch.board, key.players, len(batch), SearchSettings())
     seeds = np.random.default_rng(seed).integers(1, LEHMER_MODULUS, len(batch))
-    judge.evaluator.evaluate(positions_of(batch, rows))  # the first call of a net is slow
     started = perf_counter()
     search.begin(rows, batch.states.copy(), np.full(len(batch), sims), seeds)
     roots = search.run(judge, rows)

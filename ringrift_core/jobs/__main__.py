@@ -55,6 +55,9 @@ def main() -> int:
     except RingriftError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
+    except MemoryError:
+        print("error: not enough memory; play fewer games side by side (slots)", file=sys.stderr)  # noqa: T201
+        return 2
     return 0
 
 
