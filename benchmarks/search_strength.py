@@ -25,9 +25,9 @@ SEED = 41
 
 def rung(key: ConfigKey, judge: str, more: int, less: int, games: int) -> dict[str, object]:
     """One searcher of `more` simulations against others of `less`."""
-    rng = np.random.default_rng(SEED)
-    players = [player_of(f"{judge}:{more}", key, rng)]
-    players += [player_of(f"{judge}:{less}", key, rng) for _ in range(key.players - 1)]
+    names = [f"{judge}:{more}"] + [f"{judge}:{less}"] * (key.players - 1)
+    rngs = map(np.random.default_rng, np.random.SeedSequence([SEED, 1]).spawn(key.players))
+    players = [player_of(name, key, rng) for name, rng in zip(names, rngs, strict=True)]
     started = perf_counter()
     result = play_match(str(key), players, games, SEED)
     share, low, high = result.share(0)

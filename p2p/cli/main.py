@@ -26,6 +26,7 @@ GameOption = Annotated[str | None, typer.Option("--game", help="Config key, such
 BoardOption = Annotated[str | None, typer.Option("--board-type", help="square8, square19, hex8 or hexagonal.")]
 PlayersOption = Annotated[int | None, typer.Option("--num-players", help="2, 3 or 4.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+SEED_MAX = (1 << 63) - 1
 PathsArgument = Annotated[list[Path], typer.Argument(help="Files, or folders to search.", show_default=False)]
 
 
@@ -156,13 +157,16 @@ def selfplay(
     opponent: Annotated[
         list[str] | None, typer.Option(help="MODEL=SHARE: play this share of the games against it (repeatable).")
     ] = None,
-    processes: Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one per core).")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Worker processes (default: one per core).")
+    ] = None,
     slots: Annotated[
         int | None, typer.Option(min=1, help="Games side by side per process (default: measured).")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     deterministic: Annotated[
-        bool, typer.Option(help="fp32, fixed batches, shards cut by number of games: same seed, same shards.")
+        bool,
+        typer.Option(help="One process unless said, fp32, shards cut by number of games: same command, same shards."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -192,7 +196,9 @@ def match(
     game: GameOption = None,
     board_type: BoardOption = None,
     num_players: PlayersOption = None,
-    games: Annotated[int, typer.Option(min=1, help="Games, rounded up to whole rotations of the seats.")] = 100,
+    games: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Games, rounded up to whole rotations of the seats.")
+    ] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Seed of openings and players.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -210,7 +216,7 @@ def net_new(
     board_type: BoardOption = None,
     num_players: PlayersOption = None,
     size: Annotated[str, typer.Option(help="nano, micro, small, base or large.")] = "nano",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=SEED_MAX, help="Seed of the weights.")] = 0,
 ) -> None:
     """Write a net with random weights."""
     from ringrift_core.commands.net import new_net
@@ -299,7 +305,7 @@ def bench_search(
     num_players: PlayersOption = None,
     model: Annotated[str, typer.Option(help="Who judges: heuristic, random, or a net (.pth).")] = "heuristic",
     sims: Annotated[list[int] | None, typer.Option(min=0, help="Simulations (repeatable).")] = None,
-    slots: Annotated[int, typer.Option(min=1, help="Positions searched side by side.")] = 128,
+    slots: Annotated[int, typer.Option(min=1, max=65_536, help="Positions searched side by side.")] = 128,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the positions.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -321,7 +327,7 @@ def bench_selfplay(
     sims: Annotated[int, typer.Option(min=0, help="Simulations per decision.")] = 16,
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of a run.")] = 8.0,
     runs: Annotated[int, typer.Option(min=1, help="Runs, taking turns with the bare forward.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights and games.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=SEED_MAX, help="Seed of weights and games.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Selfplay on one core against the bare forward of the same net."""
@@ -339,6 +345,9 @@ def main() -> NoReturn:
         app()
     except RingriftError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except MemoryError:
+        typer.echo("error: not enough memory for so much at once", err=True)
         sys.exit(2)
     except (OSError, UnicodeError) as error:
         typer.echo(f"error: {str(error).encode('ascii', 'backslashreplace').decode()}", err=True)

@@ -43,8 +43,7 @@ class SelfplayFigures:
     cached_share: float
     forced_judged: int
     distinct_per_decision: float
-    decisions_per_game: float
-    games_per_hour: float  # decisions per second over decisions per game
+    decisions_per_s: float
     legal_per_position: float
     to_device_bytes_per_position: float
     from_device_bytes_per_position: float
@@ -85,9 +84,8 @@ def measure(key: ConfigKey, arch: str, sims: int, seconds: float, runs: int, see
         key, [recorder], SelfplaySettings(sims=sims, opening_max=OPENING_MAX), slots=evaluator.batch, seed=seed
     )
     playing = selfplay.play(itertools.count())
-    games: list[PlayedGame] = []
     while len(recorder.kept) < KEPT:
-        games += next(playing)
+        next(playing)
     inputs = [evaluator.send(positions) for positions in recorder.kept]
     evaluator.traffic = Traffic()
     before = _snapshot(selfplay)
@@ -96,14 +94,12 @@ def measure(key: ConfigKey, arch: str, sims: int, seconds: float, runs: int, see
     evaluates = [_evaluate(evaluator, recorder.kept, seconds)]
     played_s = 0.0
     for _ in range(runs):
-        rate, took, finished = _play(playing, selfplay, seconds)
+        rate, took = _play(playing, selfplay, seconds)
         judged.append(rate)
         played_s += took
-        games += finished
         forwards.append(_forward(evaluator, inputs, seconds))
         evaluates.append(_evaluate(evaluator, recorder.kept, seconds))
     decisions, distinct, cached, positions = (a - b for a, b in zip(_snapshot(selfplay), before, strict=True))
-    length = sum(len(game.choices) for game in games) / len(games) if games else 0.0
     traffic = evaluator.traffic
     return SelfplayFigures(
         arch=arch,
@@ -118,8 +114,7 @@ def measure(key: ConfigKey, arch: str, sims: int, seconds: float, runs: int, see
         cached_share=round(cached / max(1, cached + positions), 4),
         forced_judged=selfplay.search.counters.forced,
         distinct_per_decision=round(distinct / max(1, decisions), 2),
-        decisions_per_game=round(length, 1),
-        games_per_hour=round(decisions / played_s / length * 3600, 1) if length else 0.0,
+        decisions_per_s=round(decisions / played_s, 1),
         legal_per_position=round(traffic.legal / max(1, traffic.positions), 1),
         to_device_bytes_per_position=round(traffic.to_device_bytes / max(1, traffic.positions), 1),
         from_device_bytes_per_position=round(traffic.from_device_bytes / max(1, traffic.positions), 1),
@@ -136,16 +131,13 @@ def _share(judged: list[float], bare: list[float]) -> float:
     return round(median(rate / ((a + b) / 2) for rate, a, b in zip(judged, bare, bare[1:], strict=False)), 4)
 
 
-def _play(
-    playing: Iterator[list[PlayedGame]], selfplay: Selfplay, seconds: float
-) -> tuple[float, float, list[PlayedGame]]:
-    games: list[PlayedGame] = []
+def _play(playing: Iterator[list[PlayedGame]], selfplay: Selfplay, seconds: float) -> tuple[float, float]:
     before = selfplay.search.counters.judged
     started = perf_counter()
     while perf_counter() - started < seconds:
-        games += next(playing)
+        next(playing)
     took = perf_counter() - started
-    return (selfplay.search.counters.judged - before) / took, took, games
+    return (selfplay.search.counters.judged - before) / took, took
 
 
 def _forward(evaluator: NetEvaluator, inputs: list[Inputs], seconds: float) -> float:

@@ -10,16 +10,19 @@ from ringrift_core.evaluation.match import MatchResult, play_match
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.roster import player_of
 
+PLAYERS = 1  # in the seeds of the players; those of the openings are made from the seed alone
+
 
 def match(game: str, agents: str, games: int, seed: int, *, as_json: bool) -> str:
     """Play a match and report it; the last agent named fills the seats that are left."""
     key = ConfigKey.parse(game)
     names = agent_names(agents)
     if not 1 < len(names) <= key.players:
-        raise RulesError(f"a match of {key} has 2 to {key.players} agents, not {len(names)}")
+        seats = f"2 to {key.players}" if key.players > 2 else "two"
+        raise RulesError(f"a match of {key} has {seats} agents, not {len(names)}")
     names += names[-1:] * (key.players - len(names))
-    rng = np.random.default_rng(seed)
-    result = play_match(game, [player_of(name, key, rng) for name in names], games, seed)
+    rngs = map(np.random.default_rng, np.random.SeedSequence([seed, PLAYERS]).spawn(len(names)))
+    result = play_match(game, [player_of(name, key, rng) for name, rng in zip(names, rngs, strict=True)], games, seed)
     return json.dumps(report(result, names)) if as_json else text_report(result, names)
 
 

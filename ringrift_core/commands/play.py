@@ -212,9 +212,12 @@ def make_agents(
     """People, and players of the roster; missing ones are random."""
     if len(names) > key.players:
         raise RulesError(f"{len(names)} agents are too many for {key.players} seats")
-    rng = np.random.default_rng(seed)
     chosen = names + ["random"] * (key.players - len(names))
-    return [Human(console, read) if name == "human" else Computer(player_of(name, key, rng)) for name in chosen]
+    rngs = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(key.players))
+    return [
+        Human(console, read) if name == "human" else Computer(player_of(name, key, rng))
+        for name, rng in zip(chosen, rngs, strict=True)
+    ]
 
 
 def play(game: Game, agents: list[str], seed: int, record: Path | None, console: Console) -> None:

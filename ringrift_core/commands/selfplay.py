@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,8 @@ from pathlib import Path
 from queue import Queue
 from threading import Thread
 from time import perf_counter
-from typing import IO, Any
+from types import FrameType
+from typing import IO, Any, NoReturn
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -26,7 +28,7 @@ from ringrift_core.players.roster import judge_of
 from ringrift_core.storage import make_folder
 
 SEED_BITS = 48
-INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+SIGNALLED = 128  # plus the signal: the exit code that shells know
 STOP_S = 60.0  # how long a worker may take to write what it has finished
 SUMS = (
     "games", "decisions", "samples", "simulations", "distinct", "judged", "cached", "forced",
@@ -38,6 +40,19 @@ class WorkerError(RingriftError):
     """A worker process ended with an error."""
 
 
+class Ended(BaseException):
+    """A signal asks for the end of the run."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def end(number: int, _frame: FrameType | None) -> NoReturn:
+    """A signal handler."""
+    raise Ended(number)
+
+
 @dataclass(slots=True)
 class Fleet:
     """The worker processes of one run and what they last reported."""
@@ -47,11 +62,17 @@ class Fleet:
     workers: list["subprocess.Popen[str]"] = field(default_factory=list)
     errors: dict[int, str] = field(default_factory=dict)
     closed: int = 0  # workers whose reports have ended
-    interrupted: bool = False
+    signal: int = 0  # that ended the run early
+    readers: list[Thread] = field(default_factory=list)
     started: float = field(default_factory=perf_counter)
 
     def run(self, show: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        """Start the workers and wait for all; returns the sums of their reports, WorkerError when one failed."""
+        """Start the workers and wait for all; returns the sums of their reports, WorkerError when one failed.
+
+        SIGINT and SIGTERM end the run early: the workers write what they have finished.
+        """
+        for asked in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(asked, end)
         reports: Queue[tuple[int, str | None]] = Queue()
         with tempfile.TemporaryDirectory(prefix="ringrift-") as folder:
             for number, spec in enumerate(self.specs):
@@ -60,8 +81,10 @@ class Fleet:
                 self._start(number, path, reports)
             try:
                 self._listen(reports, show)
-            except KeyboardInterrupt:
-                self.interrupted = True
+            except Ended as ended:
+                self.signal = ended.number
+                for again in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(again, signal.SIG_DFL)  # a second one does not wait for the workers
                 self._terminate()
                 self._listen(reports, show)
             finally:
@@ -104,8 +127,9 @@ class Fleet:
         def read_errors(pipe: IO[str]) -> None:
             self.errors[number] = pipe.read()
 
-        Thread(target=read, args=(worker.stdout,), daemon=True).start()
-        Thread(target=read_errors, args=(worker.stderr,), daemon=True).start()
+        for target, pipe in ((read, worker.stdout), (read_errors, worker.stderr)):
+            self.readers.append(Thread(target=target, args=(pipe,), daemon=True))
+            self.readers[-1].start()
 
     def _listen(self, reports: "Queue[tuple[int, str | None]]", show: Callable[[dict[str, Any]], None]) -> None:
         """Until every worker has closed its pipe; one that fails stops the others."""
@@ -134,6 +158,8 @@ class Fleet:
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
+        for reader in self.readers:
+            reader.join(STOP_S)
 
 
 def shares(spec: SelfplaySpec, processes: int) -> list[SelfplaySpec]:
@@ -159,11 +185,11 @@ def selfplay(
     except ValidationError as error:
         raise RulesError(reasons(error)) from None
     for name in (spec.model, *(opponent.model for opponent in spec.opponents)):
-        judge_of(
-            name, ConfigKey.parse(spec.game), device=spec.device, deterministic=True
-        )  # refuse before anything starts
+        # refused before anything starts, and measured before the workers compete for the cores
+        judge_of(name, ConfigKey.parse(spec.game), device=spec.device, deterministic=spec.deterministic)
     make_folder(spec.out)
-    fleet = Fleet(shares(spec, processes or os.cpu_count() or 1))
+    default = 1 if spec.deterministic else os.cpu_count() or 1
+    fleet = Fleet(shares(spec, processes or default))
     console = Console(stderr=True)
     with Live(console=console, refresh_per_second=2, transient=True) as live:
         total = fleet.run(lambda sums: live.update(progress_line(sums, spec)))
@@ -176,7 +202,7 @@ def selfplay(
         **total,
     }
     print(json.dumps(result) if as_json else summary(result))
-    return INTERRUPTED if fleet.interrupted else 0
+    return SIGNALLED + fleet.signal if fleet.signal else 0
 
 
 def opponent_of(text: str) -> Opponent:

@@ -106,8 +106,8 @@ def check_shards(paths: list[Path], now_s: float, write: Write, *, move: bool, a
 def _check(path: Path, now_s: float) -> FolderCheck:
     if path.is_dir():
         return check_folder(path, now_s)
-    if not path.exists() and not path.with_suffix(".json").exists():
-        raise StorageError(f"{path}: there is no such file or folder")
+    if path.suffix not in {".npz", ".json"} or not path.exists():
+        raise StorageError(f"{path}: there is no such folder or shard (.npz or .json)")
     return FolderCheck((check_shard(path),), ())
 
 

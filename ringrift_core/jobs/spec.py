@@ -1,9 +1,9 @@
 """Job specs: what a child process is told to do, checked before anything runs (docs/formats/job.md)."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ringrift_core.errors import StorageError
 from ringrift_core.game.config_key import ConfigKey
@@ -52,6 +52,12 @@ class SelfplaySpec(BaseModel):
     def _known_game(cls, value: str) -> str:
         ConfigKey.parse(value)
         return value
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        if sum(opponent.share for opponent in self.opponents) > 1:
+            raise ValueError("the shares of the opponents sum to more than 1")
+        return self
 
     @property
     def searches(self) -> tuple[int, float]:

@@ -104,6 +104,7 @@ class NetEvaluator:
         self._encoder = Encoder(board)
         if self.device.type == "cuda":
             self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+            self._stream.wait_stream(torch.cuda.current_stream(self.device))  # on which the net is copied there
 
     def evaluate(self, positions: Positions) -> Evaluation:
         """Judge the positions; RulesError when the net plays another game."""

@@ -120,7 +120,7 @@ class HeuristicEvaluator:
         highest = np.maximum.reduceat(scores, positions.legal.offsets[:-1]) if len(positions) else scores
         logits = (scores - np.repeat(highest, np.diff(positions.legal.offsets))) / POLICY_TEMPERATURE
         rings = positions.board.shape.rings_per_player
-        worth = improved(positions, judgement.values, highest) / (
+        worth = after_best(positions, judgement.values, highest) / (
             VALUE_TEMPERATURE * sqrt(rings / RINGS_OF_TEMPERATURE)
         )
         odds = np.exp(worth - worth.max(axis=1, keepdims=True)) if len(positions) else worth
@@ -128,7 +128,7 @@ class HeuristicEvaluator:
         return Evaluation(np.maximum(logits, LOGIT_MIN).astype(np.float32), values.astype(np.float32))
 
 
-def improved(positions: Positions, values: IntArray, highest: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def after_best(positions: Positions, values: IntArray, highest: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Judgements [k, players], the mover's raised by what its best decision gains.
 
     A score is twice the own judgement less the opponents' best and mean (kernels/heuristic.py), so half of what it

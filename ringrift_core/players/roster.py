@@ -47,7 +47,10 @@ def judge_of(name: str, key: ConfigKey, *, device: str = "auto", deterministic: 
         return Judge("heuristic-v1", HEURISTIC_V1_DIGEST, HeuristicEvaluator(), BATCH)
     path = Path(name)
     if not path.suffix and not path.exists():
-        raise RulesError(f"there is no judge {name!r}: random, heuristic, or the path of a checkpoint (.pth)")
+        raise RulesError(
+            f"there is nobody called {name!r} here: random, heuristic, or the path of a checkpoint (.pth); "
+            "greedy and people play, but judge no positions"
+        )
     from ringrift_core.nn.checkpoint import load_checkpoint  # noqa: PLC0415 - torch takes seconds to import
     from ringrift_core.nn.tuning import choose_device, make_evaluator  # noqa: PLC0415
 

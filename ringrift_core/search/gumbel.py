@@ -6,8 +6,8 @@
         search.feed(evaluator.evaluate(positions))
     roots = search.roots(slots)
 
-A simulation makes one new node; the evaluator is asked once for each distinct position that the cache does not know,
-and never about forced decisions or finished games. Danihelka et al. 2022 for the selection, max-n for the values.
+A simulation makes one new node; the evaluator is asked about positions that the cache does not know, never about forced
+decisions or finished games. Danihelka et al. 2022 for the selection, max-n for the values.
 """
 
 import math
@@ -27,6 +27,7 @@ from ringrift_core.search.evaluator import Evaluation, Evaluator, Float32Array, 
 from ringrift_core.search.kernels import simulate, tree
 
 EDGES_PER_NODE = 2  # first guess of the room for edges: so many per cell and node; it doubles when it is short
+NUMBER_MAX = 1 << 31  # nodes and edges are numbered in 32 bits
 CACHE_LOGITS_PER_ENTRY = 128
 NOTHING = -1
 
@@ -57,7 +58,7 @@ class Roots:
     values: Float32Array  # [k, players] win probability by agent, agent 1 first
     surprise: Float32Array  # [k] divergence of target from prior, nats
     best: IntArray  # [k] id of the best decision
-    drawn: IntArray  # [k] id drawn in proportion to visits
+    drawn: IntArray  # [k] id drawn by the target
     distinct: IntArray  # [k] distinct positions in the tree
     visits: IntArray  # [legal ids] visits of each decision
 
@@ -161,6 +162,8 @@ class GumbelSearch:
         found = evaluation.logits.shape, evaluation.values.shape
         if found != expected:
             raise RulesError(f"a judgement of the shapes {found} came where {expected} is awaited")
+        if not (np.isfinite(evaluation.logits).all() and np.isfinite(evaluation.values).all()):
+            raise RulesError("a judgement is not a finite number; the net behind it is broken")
         values = np.zeros((len(self._waiting), tree.AGENTS_MAX), np.float32)
         values[:, : self.players] = evaluation.values
         logits = np.ascontiguousarray(evaluation.logits, np.float32)
@@ -194,10 +197,9 @@ class GumbelSearch:
         values = np.zeros((k, tree.AGENTS_MAX), np.float32)
         surprise = np.zeros(k, np.float32)
         best, drawn = np.zeros(k, np.int64), np.zeros(k, np.int64)
-        distinct = np.zeros(k, np.int64)
         simulate.read_roots(
             self._tree,
-            *(jit.for_kernel(array) for array in (slots, offsets, target, values, surprise, best, drawn, distinct)),
+            *(jit.for_kernel(array) for array in (slots, offsets, target, values, surprise, best, drawn)),
         )
         return Roots(
             Ragged(self._edge[edges, tree.ID].astype(np.uint16), offsets),
@@ -206,7 +208,7 @@ class GumbelSearch:
             surprise,
             best,
             drawn,
-            distinct,
+            np.array([self._distinct(slot) for slot in slots], np.int64),
             self._edge[edges, tree.VISITS].astype(np.int64),
         )
 
@@ -221,6 +223,10 @@ class GumbelSearch:
         """What has been done since this object was made."""
         judged, cached, ended, forced = (int(number) for number in self._counters)
         return Counters(judged, cached, ended, forced, self._asked, self._asked_slots)
+
+    def _distinct(self, slot: int) -> int:
+        first = slot * self._nodes
+        return len(np.unique(self._keys[first : first + self._slot[slot, tree.NODES]]))
 
     # ---- arguments ----
 
@@ -242,6 +248,10 @@ class GumbelSearch:
         self._check_slots(slots)
         if (self._slot[slots, tree.BUDGET] == NOTHING).any():
             raise RulesError("no search has begun in that slot")
+
+    def _check_room(self, per_slot: int) -> None:
+        if self.slots * per_slot >= NUMBER_MAX:
+            raise RulesError(f"{self.slots} searches side by side of that size are too many; take fewer")
 
     def _check_slots(self, slots: IntArray) -> None:
         if len(slots) and not 0 <= slots.min() <= slots.max() < self.slots:
@@ -279,6 +289,7 @@ class GumbelSearch:
         before = self._nodes
         if nodes <= before:
             return
+        self._check_room(nodes)
         old = self._node_arrays()
         self._nodes = nodes
         self._make_nodes()
@@ -298,6 +309,7 @@ class GumbelSearch:
         edge, stat, before = self._edge, self._stat, self._edges
         if edges <= before:
             return
+        self._check_room(edges)
         self._edges = edges
         self._make_edges()
         columns = tree.EDGE_COLUMNS

@@ -1,6 +1,7 @@
 """Checking shards: every promise of the format, every game replayed, and what killed writers left behind."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +9,12 @@ from pathlib import Path
 from ringrift_core.errors import StorageError
 from ringrift_core.game import Game
 from ringrift_core.selfplay.fault import Fault, ShardError
-from ringrift_core.selfplay.manifest import Manifest
+from ringrift_core.selfplay.manifest import STEM_DIGITS, Manifest
 from ringrift_core.selfplay.shard import ARRAYS, MANIFEST, Shard, read_manifest, read_shard
 from ringrift_core.storage import TEMPORARY, make_folder, sync_folder, write_whole
 
 QUARANTINE = "quarantine"
+STEM = re.compile(f"[0-9a-f]{{{STEM_DIGITS}}}")  # how shards are named
 LEFTOVER_AGE_S = 3600.0  # an unfinished file this old has no writer any more
 
 
@@ -73,8 +75,15 @@ def _check_games(arrays: Path, shard: Shard) -> None:
 
 
 def shards_in(folder: Path) -> list[Path]:
-    """The `.npz` path of every manifest in a folder, sorted; StorageError when it cannot be listed."""
-    return sorted(path.with_suffix(ARRAYS) for path in _files(folder) if path.suffix == MANIFEST)
+    """The `.npz` path of every manifest in a folder, sorted; StorageError when it cannot be listed.
+
+    Other people's JSON is none: a manifest is named like a shard or has arrays beside it.
+    """
+    return sorted(
+        path.with_suffix(ARRAYS)
+        for path in _files(folder)
+        if path.suffix == MANIFEST and (STEM.fullmatch(path.stem) or path.with_suffix(ARRAYS).exists())
+    )
 
 
 def check_folder(folder: Path, now_s: float) -> FolderCheck:

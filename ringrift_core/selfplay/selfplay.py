@@ -29,7 +29,7 @@ class SelfplaySettings:
     cheap_sims: int = 4  # of the others, which leave no policy target
     full_share: float = 1.0  # share of decisions with a full search (playout-cap randomisation)
     opening_max: int = 6  # a game begins with 0 .. so many random decisions
-    drawn_decisions: int = 20  # so many decisions after the opening are drawn in proportion to visits
+    drawn_decisions: int = 20  # so many decisions after the opening are drawn by the policy target
     opponent_shares: tuple[float, ...] = ()  # share of games against players 1, 2, ... of the table
     search: SearchSettings = field(default_factory=SearchSettings)
 
@@ -90,11 +90,11 @@ class Tally:
     simulations: int = 0
     distinct: int = 0  # distinct positions in the trees, summed over decisions
     batch_positions: int = 0
-    batch_room: int = 0  # games that waited for the batches
+    batch_room: int = 0  # games in play when the batches were judged
 
     @property
     def fill(self) -> float:
-        """Mean share of the waiting games that a batch had a position of."""
+        """Mean share of the games in play that a batch had a position of; each judge has its own batches."""
         return self.batch_positions / self.batch_room if self.batch_room else 0.0
 
 
@@ -192,7 +192,7 @@ class Selfplay:
                 self.search.feed(judge.evaluate(positions))
             if count:
                 self.tally.batch_positions += len(positions)
-                self.tally.batch_room += len(slots)
+                self.tally.batch_room += len(self._games)
             self._decide(self.search.finished(slots), learner=player == LEARNER)
 
     def _decide(self, slots: IntArray, *, learner: bool) -> None:

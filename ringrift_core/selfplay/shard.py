@@ -102,11 +102,21 @@ def write_columns(folder: Path, columns: Columns, head: ShardHead) -> Path:
     form = manifest.dump()
     make_folder(folder)
     path = folder / f"{manifest.stem}{ARRAYS}"
+    if _stands(path, manifest):
+        return path
     write_whole(path, content)
     sync_folder(folder)  # the arrays' name before the manifest's
     write_whole(path.with_suffix(MANIFEST), form)
     sync_folder(folder)
     return path
+
+
+def _stands(path: Path, manifest: Manifest) -> bool:
+    """True when the same shard is in the folder already: played again from the same seed, it keeps its first date."""
+    try:
+        return read_shard(path).manifest.blob == manifest.blob
+    except ShardError:
+        return False
 
 
 def read_manifest(path: Path | str) -> Manifest:

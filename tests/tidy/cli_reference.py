@@ -60,7 +60,7 @@ NOTES = {
         "`judged_per_s` (by selfplay), `forward_per_s` (the bare net with the legal gather on batches encoded before), "
         "`evaluate_per_s` (encoding and reading back included), `share_of_forward`, `share_of_evaluate` (medians of "
         "each run against the bare runs around it), `batch_fill`, `cached_share`, `forced_judged`, "
-        "`distinct_per_decision`, `decisions_per_game`, `games_per_hour`, `legal_per_position`, "
+        "`distinct_per_decision`, `decisions_per_s`, `legal_per_position`, "
         "`to_device_bytes_per_position`, `from_device_bytes_per_position`. All on one core."
     ),
     "ringrift shards ls": (
@@ -108,7 +108,10 @@ def section(name: str, command: Any) -> str:
     """One command: help, usage, notes, options."""
     options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
-    usage = "".join(f" {argument.metavar or 'PATHS...'}" for argument in arguments)
+    usage = "".join(
+        f" {argument.metavar or argument.name.upper() + ('...' if argument.nargs != 1 else '')}"
+        for argument in arguments
+    )
     lines = [f"## {name}", "", command.help, "", f"`{name}{' [OPTIONS]' if options else ''}{usage}`", ""]
     if name in NOTES:
         lines += [fill(NOTES[name], 118, break_on_hyphens=False), ""]

@@ -22,9 +22,12 @@ from ringrift_core.search.kernels.tree import (
     PRIOR,
     VISITS,
     WORTH,
+    Floats,
     Tree,
     nodes_per_slot,
 )
+
+TIE_NOISE = 1e-6  # without noise only equal decisions are told apart, not always in favour of the lowest id
 
 
 @kernel
@@ -57,11 +60,9 @@ def begin_root(t: Tree, slot: int) -> None:
     first = t.node[node][FIRST]
     count = t.node[node][COUNT]
     for i in range(count):
-        noise = 0.0
-        if t.slot[slot][NOISE] == 1:
-            t.seeds[slot] = next_random(t.seeds[slot])
-            noise = -math.log(-math.log(t.seeds[slot] / LEHMER_MODULUS))
-        t.stat[first + i][GUMBEL] = noise
+        t.seeds[slot] = next_random(t.seeds[slot])
+        noise = -math.log(-math.log(t.seeds[slot] / LEHMER_MODULUS))
+        t.stat[first + i][GUMBEL] = noise if t.slot[slot][NOISE] == 1 else TIE_NOISE * noise
     budget = t.slot[slot][BUDGET]
     plan_halving(t.schedule[slot], min(count, t.slot[slot][CONSIDERED]), budget)
 
@@ -178,15 +179,17 @@ def most_visits(t: Tree, slot: int) -> int:
 
 
 @kernel
-def sample_in_root(t: Tree, slot: int) -> int:
-    """A root edge drawn in proportion to its visits (the best one where there are none)."""
+def draw_in_root(t: Tree, slot: int, target: Floats, first: int) -> int:
+    """A root edge drawn by the target, which stands in target[first:].
+
+    Not by visits: sequential halving gives its candidates equal ones.
+    """
     node = slot * nodes_per_slot(t)
-    if t.slot[slot][DONE] == 0:
-        return best_in_root(t, slot, 0)
-    t.seeds[slot] = next_random(t.seeds[slot])
-    left = t.seeds[slot] * t.slot[slot][DONE] // LEHMER_MODULUS
     edge = t.node[node][FIRST]
-    while left >= t.edge[edge][VISITS]:
-        left -= t.edge[edge][VISITS]
-        edge += 1
-    return edge
+    t.seeds[slot] = next_random(t.seeds[slot])
+    left = t.seeds[slot] / LEHMER_MODULUS
+    for i in range(t.node[node][COUNT] - 1):
+        left -= target[first + i]
+        if left < 0:
+            return edge + i
+    return edge + t.node[node][COUNT] - 1

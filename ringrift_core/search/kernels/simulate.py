@@ -14,9 +14,9 @@ from ringrift_core.search.kernels.gumbel import (
     begin_root,
     best_in_root,
     complete,
+    draw_in_root,
     improved,
     most_visits,
-    sample_in_root,
     select_below,
     select_in_root,
     worth,
@@ -208,22 +208,7 @@ def write_root_value(t: Tree, slot: int, targets: Floats, first: int, values: Fl
         values[agent] = values[agent] / mass if mass > 0 else t.value[node][agent]
 
 
-@kernel
-def count_distinct(t: Tree, slot: int) -> int:
-    """Distinct positions among the nodes of a tree."""
-    first = slot * tree.nodes_per_slot(t)
-    last = first + t.slot[slot][tree.NODES]
-    count = 0
-    for node in range(first, last):
-        other = first
-        while t.keys[other] != t.keys[node]:
-            other += 1
-        if other == node:
-            count += 1
-    return count
-
-
-@entry("tree longs longs floats floats_rows floats longs longs longs")
+@entry("tree longs longs floats floats_rows floats longs longs")
 def read_roots(
     t: Tree,
     slots: Words,
@@ -233,7 +218,6 @@ def read_roots(
     surprise: Floats,
     best: Words,
     drawn: Words,
-    distinct: Words,
 ) -> None:
     """Results of finished slots: targets from offsets[i] on, root values by agent, best and drawn decisions (ids)."""
     for i in range(len(slots)):
@@ -241,5 +225,4 @@ def read_roots(
         surprise[i] = write_target(t, slot, targets, offsets[i])
         write_root_value(t, slot, targets, offsets[i], values[i])
         best[i] = t.edge[best_in_root(t, slot, most_visits(t, slot))][tree.ID]
-        drawn[i] = t.edge[sample_in_root(t, slot)][tree.ID]
-        distinct[i] = count_distinct(t, slot)
+        drawn[i] = t.edge[draw_in_root(t, slot, targets, offsets[i])][tree.ID]

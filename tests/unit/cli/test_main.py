@@ -28,7 +28,7 @@ def test_a_session_ends_when_the_input_does():
         (["play", "--game", "foo"], "error: there is no game 'foo'; choose one of square8_2p"),
         (["play", "--num-players", "7"], "error: there is no game 'hex8_7p'"),
         (["play", "--game", "hex8_2p", "--num-players", "2"], "say either --game or"),
-        (["play", "--agents", "robot"], "error: there is no judge 'robot'"),
+        (["play", "--agents", "robot"], "error: there is nobody called 'robot'"),
         (["play", "--seed", "-1"], "should be greater than or equal to 0"),
         (["show", "nowhere.json"], "error: nowhere.json: there is no such file"),
         (["verify-traces", "nowhere"], "error: nowhere: there is no such file or folder"),

@@ -92,7 +92,7 @@ def test_computers_play_a_whole_game_and_the_record_replays(tmp_path: Path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["robot"], "no judge 'robot'"),
+        (["robot"], "nobody called 'robot'"),
         (["random"] * 3, "too many for 2"),
         (["greedy:16"], "greedy has no search"),
         (["heuristic:9999999"], "at most 100000"),

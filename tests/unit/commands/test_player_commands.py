@@ -29,7 +29,7 @@ def test_a_match_reports_every_player_with_bounds():
 
 @pytest.mark.parametrize("agents", ["random", "random,random,random", ""])
 def test_a_match_needs_two_agents_or_as_many_as_seats(agents):
-    with pytest.raises(RulesError, match="2 to 2 agents"):
+    with pytest.raises(RulesError, match="two agents"):
         match("hex8_2p", agents, 2, 1, as_json=False)
 
 

@@ -27,16 +27,17 @@ def lines_of(call, *given, **options) -> list[str]:
 
 
 def test_ls_shows_shards_and_bad_manifests(path):
-    (path.parent / "bad.json").write_text("{")
+    (path.parent / "f000000000000000.json").write_text("{")
+    (path.parent / "package.json").write_text("{}")  # somebody else's
     (path.parent / "alone.npz").write_bytes(b"")
     lines = lines_of(list_shards, path.parent, 1e12, as_json=False)
     assert lines[0].split() == ["name", "game", "games", "samples", "players", "bytes", "created"]
     assert lines[1].split()[:3] == [path.stem, "hex8_2p", "3"]
-    assert lines[2].startswith("bad  BAD: ")
+    assert lines[2].startswith("f000000000000000  BAD: ")
     assert "left by a killed writer" in lines[3]
     assert lines[4].startswith("shards=1 games=3 samples=")
     form = json.loads(lines_of(list_shards, path.parent, 1e12, as_json=True)[0])
-    assert {row["name"]: row.get("games") for row in form["shards"]} == {path.stem: 3, "bad": None}
+    assert {row["name"]: row.get("games") for row in form["shards"]} == {path.stem: 3, "f000000000000000": None}
     assert form["leftovers"] == [str(path.parent / "alone.npz")]
     path.unlink()
     assert "there is no such file" in lines_of(list_shards, path.parent, 0.0, as_json=False)[1]
@@ -94,5 +95,5 @@ def test_the_commands_are_there(path):
 
 
 def test_checking_what_is_not_there_is_an_error_and_no_verdict(tmp_path: Path):
-    with pytest.raises(StorageError, match="no such file or folder"):
+    with pytest.raises(StorageError, match="no such folder or shard"):
         check_shards([tmp_path / "nowhere"], 0.0, print, move=False, as_json=False)

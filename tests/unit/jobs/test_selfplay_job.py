@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from ringrift_core.errors import RulesError, StorageError
 from ringrift_core.game.rules import layout as at
@@ -142,5 +143,50 @@ def test_a_wrong_spec_is_refused_with_the_name_of_the_field(tmp_path: Path, chan
 
 def test_shares_of_opponents_above_one_are_refused(tmp_path: Path):
     opponents = [{"model": "heuristic", "share": 0.7}, {"model": "random", "share": 0.7}]
-    with pytest.raises(RulesError, match="sum to 1"):
+    with pytest.raises(ValidationError, match="sum to more than 1"):
         play(spec(tmp_path, opponents=opponents))
+
+
+def test_finished_games_wait_no_longer_than_half_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With a clock that a tick moves by a second: from its first unwritten game on a shard is 30 seconds away."""
+    clock = {"s": 0.0}
+    monkeypatch.setattr(job, "monotonic", lambda: clock["s"])
+    written: list[float] = []
+    finished: list[float] = []
+
+    def emit(report: dict[str, Any]) -> None:
+        if report["event"] == "shard":
+            written.append(clock["s"])
+            waiting = [moment for moment in finished if moment > (written[-2] if len(written) > 1 else -1.0)]
+            assert clock["s"] - min(waiting) <= job.SHARD_AGE_S + 1
+        elif report["games"] > report["written_games"]:
+            finished.append(clock["s"])
+
+    def tick() -> bool:
+        clock["s"] += 1.0
+        return clock["s"] > 2000
+
+    run_selfplay(spec(tmp_path, games=0, slots=4, deterministic=False), emit, tick)
+    assert len(written) > 5
+
+
+def test_drawn_decisions_follow_the_policy_target(tmp_path: Path):
+    """Drawn by visits they would be nearly uniform: sequential halving visits its candidates equally often."""
+    play(spec(tmp_path, model="heuristic", sims=16, games=30, opening_max=0))
+    shard = only_shard(tmp_path)
+    rows = shard.samples()
+    chosen, highest = [], []
+    for i, (game, choice) in enumerate(rows.row_of):
+        first, last = rows.legal.offsets[i : i + 2]
+        played = shard.columns.choices[int(shard.columns.counts[:game].sum()) + choice]
+        if choice < 20:
+            chosen.append(rows.policy[first:last][rows.legal[i].tolist().index(played)])
+            highest.append(rows.policy[first:last].max())
+    assert np.mean(chosen) > 0.6 * np.mean(highest)
+
+
+def test_batches_are_counted_against_all_games_in_play(tmp_path: Path):
+    alone = play(spec(tmp_path / "alone", games=40, slots=8))[-1]
+    mixed = play(spec(tmp_path / "mixed", games=40, slots=8, opponents=[{"model": "heuristic", "share": 1.0}]))[-1]
+    assert alone["batch_fill"] > 0.9
+    assert 0.3 < mixed["batch_fill"] < 0.7

@@ -99,11 +99,11 @@ class SlowSearch:
     def run(self, row: Int16Array, simulations: int, seed: int, *, noise: bool) -> Node:
         self.nodes = []
         root = self.make_node(row.copy())
-        self.noise = dict.fromkeys(root.legal, 0.0)
-        if noise:
-            for action in root.legal:  # the generator of the kernel, in the order of the ids
-                seed = seed * LEHMER_FACTOR % LEHMER_MODULUS
-                self.noise[action] = -math.log(-math.log(seed / LEHMER_MODULUS))
+        self.noise = {}
+        scale = 1.0 if noise else 1e-6
+        for action in root.legal:  # the generator of the kernel, in the order of the ids
+            seed = seed * LEHMER_FACTOR % LEHMER_MODULUS
+            self.noise[action] = -scale * math.log(-math.log(seed / LEHMER_MODULUS))
         for wanted in considered_visits(min(len(root.legal), self.considered), simulations):
             self.simulate(root, wanted)
         return root

@@ -96,8 +96,8 @@ def test_every_setting(settings):
     check("square8_2p", states, settings, noise=True, budgets=(16, 50))
 
 
-def test_the_drawn_decision_follows_the_visits():
-    """The decision is where the next number of the slot's generator falls among the visits."""
+def test_the_drawn_decision_follows_the_target():
+    """The decision is where the next number of the slot's generator falls among the shares of the target."""
     key, sims = "hex8_2p", 50
     states = middle_states(key, 8, 5, 50)
     slots = np.arange(len(states))
@@ -109,10 +109,8 @@ def test_the_drawn_decision_follows_the_visits():
         seed = int(seeds[i])
         for _ in range(len(roots.legal[i]) + 1):
             seed = seed * LEHMER_FACTOR % LEHMER_MODULUS
-        visits = roots.visits[slice(*roots.legal.offsets[i : i + 2])]
-        bins = np.repeat(roots.legal[i], visits)
-        assert len(bins) == sims
-        assert roots.drawn[i] == bins[int(seed / LEHMER_MODULUS * sims)]
+        target = roots.target[slice(*roots.legal.offsets[i : i + 2])].astype(np.float64)
+        assert roots.drawn[i] == roots.legal[i][np.searchsorted(np.cumsum(target), seed / LEHMER_MODULUS)]
 
 
 def test_the_comparison_notices_another_mixed_value(monkeypatch):

@@ -218,7 +218,6 @@ def test_a_budget_of_none_asks_for_the_judgement_only(states):
     assert roots.visits.sum() == 0
     assert (roots.distinct == 1).all()
     assert roots.surprise == pytest.approx(np.zeros(len(states)), abs=1e-6)
-    assert (roots.drawn == roots.best).all()
     assert np.add.reduceat(roots.target, roots.legal.offsets[:-1]) == pytest.approx(np.ones(len(states)), abs=1e-5)
 
 
