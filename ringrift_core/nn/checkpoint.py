@@ -109,7 +109,8 @@ def load_checkpoint(path: Path, key: ConfigKey | None = None) -> Checkpoint:
     form = _parse(path, content)
     head = _head_of(path, form)
     _refuse_foreign(path, form, key)
-    net = Net(ConfigKey.parse(form["config_key"]), form["arch"])
+    with torch.random.fork_rng(devices=[]):  # reading a net takes no random numbers from the caller
+        net = Net(ConfigKey.parse(form["config_key"]), form["arch"])
     _refuse_weights(path, form["state_dict"])
     try:
         net.load_state_dict(form["state_dict"])

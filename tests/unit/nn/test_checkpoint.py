@@ -73,6 +73,15 @@ def test_a_round_trip(tmp_path):
     np.testing.assert_array_equal(a.values, b.values)
 
 
+def test_reading_takes_no_random_numbers_from_the_caller(tmp_path):
+    save_checkpoint(tmp_path / "net.pth", random_net(KEY), HEAD)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    load_checkpoint(tmp_path / "net.pth")
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_the_same_net_makes_the_same_bytes(tmp_path):
     digests = {save_checkpoint(tmp_path / f"{i}.pth", random_net(KEY), HEAD) for i in range(2)}
     assert len(digests) == 1
