@@ -5,22 +5,25 @@ selfplay asked for, encoded beforehand, so both sides gather the same legal ids.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from statistics import median
 from time import perf_counter
+from typing import TypeVar
 
 import numba
 import torch
 
 from ringrift_core.commands.bench_engine import cpu_name
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.nn.net import Inputs, Net
+from ringrift_core.nn.net import Net
 from ringrift_core.nn.net_evaluator import NetEvaluator, Traffic
 from ringrift_core.nn.tuning import choose_device, make_evaluator
 from ringrift_core.search.evaluator import Evaluation, Positions
 from ringrift_core.selfplay.played_game import PlayedGame
 from ringrift_core.selfplay.selfplay import Selfplay, SelfplaySettings
+
+Batch = TypeVar("Batch")
 
 KEPT = 8  # batches kept for the bare forward
 KEEP_EVERY = 40  # ticks between them
@@ -87,18 +90,19 @@ def measure(key: ConfigKey, arch: str, sims: int, seconds: float, runs: int, see
     while len(recorder.kept) < KEPT:
         next(playing)
     inputs = [evaluator.send(positions) for positions in recorder.kept]
+    sizes = [len(positions) for positions in recorder.kept]
     evaluator.traffic = Traffic()
     before = _snapshot(selfplay)
     judged: list[float] = []
-    forwards = [_forward(evaluator, inputs, seconds)]
-    evaluates = [_evaluate(evaluator, recorder.kept, seconds)]
+    forwards = [_rate(evaluator.forward, inputs, sizes, seconds)]
+    evaluates = [_rate(evaluator.evaluate, recorder.kept, sizes, seconds)]
     played_s = 0.0
     for _ in range(runs):
         rate, took = _play(playing, selfplay, seconds)
         judged.append(rate)
         played_s += took
-        forwards.append(_forward(evaluator, inputs, seconds))
-        evaluates.append(_evaluate(evaluator, recorder.kept, seconds))
+        forwards.append(_rate(evaluator.forward, inputs, sizes, seconds))
+        evaluates.append(_rate(evaluator.evaluate, recorder.kept, sizes, seconds))
     decisions, distinct, cached, positions = (a - b for a, b in zip(_snapshot(selfplay), before, strict=True))
     traffic = evaluator.traffic
     return SelfplayFigures(
@@ -140,23 +144,14 @@ def _play(playing: Iterator[list[PlayedGame]], selfplay: Selfplay, seconds: floa
     return (selfplay.search.counters.judged - before) / took, took
 
 
-def _forward(evaluator: NetEvaluator, inputs: list[Inputs], seconds: float) -> float:
+def _rate(judge: Callable[[Batch], object], batches: list[Batch], sizes: list[int], seconds: float) -> float:
+    """Positions per second through `judge`, for half as long as a run of selfplay."""
     count = 0
     started = perf_counter()
     while perf_counter() - started < seconds / 2:
-        for batch in inputs:
-            evaluator.forward(batch)
-            count += len(batch.cells)
-    return count / (perf_counter() - started)
-
-
-def _evaluate(evaluator: NetEvaluator, kept: list[Positions], seconds: float) -> float:
-    count = 0
-    started = perf_counter()
-    while perf_counter() - started < seconds / 2:
-        for positions in kept:
-            evaluator.evaluate(positions)
-            count += len(positions)
+        for batch, size in zip(batches, sizes, strict=True):
+            judge(batch)
+            count += size
     return count / (perf_counter() - started)
 
 

@@ -12,7 +12,7 @@ from ringrift_core.game import Board
 from ringrift_core.game.rules import jit
 from ringrift_core.game.rules.phases import list_legal
 from ringrift_core.search.gumbel import GumbelSearch, SearchSettings
-from ringrift_core.search.kernels import tree
+from ringrift_core.search.kernels import simulate
 from tests.property.random_games import guard_kernels
 from tests.unit.search.judges import HashJudge, late_states, middle_states
 
@@ -39,5 +39,5 @@ if __name__ == "__main__":
     if "guarded" in sys.argv:
         guard_kernels()
     if "planted" in sys.argv:
-        tree.advance = list_legal
+        simulate.advance = list_legal  # type: ignore[attr-defined]  # an import of that module
     print(json.dumps(results()))

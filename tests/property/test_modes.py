@@ -1,30 +1,16 @@
 """One source, several ways to run it: compiled, compiled with bounds checks, uncompiled, uncompiled behind guards."""
 
-import json
 import os
 import subprocess
 import sys
-from typing import Any
 
 import numba
 import numpy as np
 import pytest
 
 from ringrift_core.game import Game, GameBatch
+from tests.property.elsewhere import run_elsewhere
 from tests.property.random_games import KEYS, fingerprints, random_batch
-
-
-def run_elsewhere(*arguments: str, **environment: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.property.random_games", *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +20,13 @@ def compiled() -> dict[str, list[int]]:
 
 def test_uncompiled_kernels_play_the_same_games(compiled):
     """Through guards: an index that is negative or too large, or a value that does not fit its array, raises."""
-    other = run_elsewhere("guarded", NUMBA_DISABLE_JIT="1")
+    other = run_elsewhere("random_games", "guarded", NUMBA_DISABLE_JIT="1")
     assert not other["compiled"]
     assert other["hashes"] == compiled
 
 
 def test_compiled_kernels_stay_within_bounds(compiled):
-    other = run_elsewhere(NUMBA_BOUNDSCHECK="1")
+    other = run_elsewhere("random_games", NUMBA_BOUNDSCHECK="1")
     assert other["compiled"]
     assert other["hashes"] == compiled
 

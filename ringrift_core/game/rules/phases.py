@@ -124,6 +124,16 @@ def apply(g: Table, s: Words, w: Words, out: Words, action: int) -> None:
 
 
 @kernel
+def advance(g: Table, s: Words, w: Words, out: Words) -> int:
+    """Play forced decisions, leave the legal list in `out`; return its length: 0 at the end, else two or more."""
+    count = list_legal(g, s, w, out)
+    while count == 1:
+        apply(g, s, w, out, out[0])
+        count = list_legal(g, s, w, out)
+    return count
+
+
+@kernel
 def begin_ply(s: Words) -> None:
     """Count a ply that does something; the swap offer is gone once seat 2 has acted."""
     s[at.PLY] += 1

@@ -7,7 +7,7 @@ import math
 
 from ringrift_core.game.rules import layout as at
 from ringrift_core.game.rules.jit import Rows, Table, Words, entry, kernel
-from ringrift_core.game.rules.phases import apply, list_legal
+from ringrift_core.game.rules.phases import advance, apply, list_legal
 from ringrift_core.search.kernels import tree
 from ringrift_core.search.kernels.cache import cache_key, cached_logits, find_judgement, keep_judgement
 from ringrift_core.search.kernels.gumbel import (
@@ -80,7 +80,7 @@ def make_child(g: Table, t: Tree, slot: int, edge: int, w: Words, out: Words) ->
     for i in range(len(s)):
         s[i] = before[i]
     apply(g, s, w, out, t.edge[edge][tree.ID])
-    count = tree.advance(g, s, w, out)
+    count = advance(g, s, w, out)
     if not tree.add_node(g, t, slot, node, out, count):
         return at.NONE
     t.edge[edge][tree.CHILD] = node

@@ -15,7 +15,6 @@ from numba import types
 from ringrift_core.game.rules import layout as at
 from ringrift_core.game.rules.hashing import state_hash
 from ringrift_core.game.rules.jit import ARGUMENTS, Table, Words, kernel
-from ringrift_core.game.rules.phases import apply, list_legal
 
 Floats = MutableSequence[float]
 FloatRows = Sequence[MutableSequence[float]]
@@ -119,16 +118,6 @@ def nodes_per_slot(t: Tree) -> int:
 def edges_per_slot(t: Tree) -> int:
     """Edge rows that each slot owns."""
     return len(t.edge) // len(t.slot)
-
-
-@kernel
-def advance(g: Table, s: Words, w: Words, out: Words) -> int:
-    """Play forced decisions up to a real choice or the end; leaves the legal ids in `out`, returns how many."""
-    count = list_legal(g, s, w, out)
-    while count == 1:
-        apply(g, s, w, out, out[0])
-        count = list_legal(g, s, w, out)
-    return count
 
 
 @kernel

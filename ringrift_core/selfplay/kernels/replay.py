@@ -9,7 +9,7 @@ from ringrift_core.game.rules.hashing import state_hash
 from ringrift_core.game.rules.jit import Rows, Table, Words, entry, kernel
 from ringrift_core.game.rules.observation import observe_cells, observe_globals
 from ringrift_core.game.rules.outcome import rank_of
-from ringrift_core.game.rules.phases import apply, list_legal
+from ringrift_core.game.rules.phases import advance, apply
 
 FULL_FLAG = 1
 
@@ -26,16 +26,6 @@ WINNER = 1
 REASON = 2
 PLIES = 3
 RANKS = 4
-
-
-@kernel
-def advance(g: Table, s: Words, w: Words, out: Words) -> int:
-    """Play forced decisions, leave the legal list in `out`; return its length: 0 at the end, else two or more."""
-    count = list_legal(g, s, w, out)
-    while count == 1:
-        apply(g, s, w, out, out[0])
-        count = list_legal(g, s, w, out)
-    return count
 
 
 @kernel
