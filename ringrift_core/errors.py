@@ -3,6 +3,7 @@
 RingriftError
     RulesError        the caller asked for what the rules or the action table do not allow
     StorageError      a file is missing, damaged or of another format
+    TrainingError     a training run cannot go on, though its files are sound
     InvariantError    something that cannot happen did; the fault is ours
 """
 
@@ -17,6 +18,10 @@ class RulesError(RingriftError):
 
 class StorageError(RingriftError):
     """A file is missing, damaged or of another format."""
+
+
+class TrainingError(RingriftError):
+    """A training run cannot go on, though its files are sound."""
 
 
 class InvariantError(RingriftError):

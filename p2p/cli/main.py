@@ -191,6 +191,52 @@ def selfplay(
 
 
 @app.command()
+def train(
+    data: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of shards.", show_default=False)],
+    game: GameOption = None,
+    board_type: BoardOption = None,
+    num_players: PlayersOption = None,
+    out: Annotated[Path, typer.Option(help="Folder of the run; one that was begun there goes on.")] = Path("runs/1"),
+    parent: Annotated[Path | None, typer.Option(help="The checkpoint to go on from.")] = None,
+    size: Annotated[str | None, typer.Option(help="Size of a net with random weights, in place of a parent.")] = None,
+    steps: Annotated[int, typer.Option(min=0, help="Steps (0: twice over the window, as the rows allow).")] = 0,
+    batch: Annotated[int, typer.Option(min=2, help="Rows per step, of all processes together.")] = 256,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
+    passes: Annotated[float, typer.Option(help="Samples that may be drawn per row ever made.")] = 4.0,
+    max_age_hours: Annotated[float, typer.Option(help="Largest age of the newest shard (0: any).")] = 48.0,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between saved states.")] = 500,
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16; auto is bf16 on CUDA.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Ranks, by torchrun; one per GPU.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads per process (default: all cores).")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="Seed (default: a fresh one).")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a net on shards; writes a candidate with its lineage."""
+    from ringrift_core.commands.train import default_threads
+    from ringrift_core.commands.train import train as run
+
+    prepare()
+    asked = {
+        "game": config_key(game, board_type, num_players),
+        "data": tuple(data),
+        "out": out,
+        "parent": parent,
+        "size": size,
+        "steps": steps,
+        "batch": batch,
+        "learning_rate": learning_rate,
+        "passes": passes,
+        "max_age_hours": max_age_hours,
+        "save_every": save_every,
+        "precision": precision,
+        "device": device,
+        "threads": threads or default_threads(processes),
+    }
+    raise typer.Exit(run(asked, seed=seed, processes=processes, as_json=as_json))
+
+
+@app.command()
 def match(
     agents: Annotated[str, typer.Argument(help="Two players or more, such as heuristic:64,greedy (see play).")],
     game: GameOption = None,
@@ -336,6 +382,30 @@ def bench_selfplay(
 
     prepare()
     report = run(config_key(game, board_type, num_players), size or ["micro", "nano"], sims, seconds, runs, seed)
+    typer.echo(json.dumps(report) if as_json else text_report(report))
+
+
+@bench.command("train")
+def bench_train(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Shards (default: games made for it).")
+    ] = None,
+    game: GameOption = None,
+    board_type: BoardOption = None,
+    num_players: PlayersOption = None,
+    size: Annotated[list[str] | None, typer.Option(help="Net sizes (repeatable; default nano and micro).")] = None,
+    batch: Annotated[int, typer.Option(min=2, help="Rows per step.")] = 256,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of a run.")] = 40,
+    runs: Annotated[int, typer.Option(min=1, help="Runs, taking turns with the bare loop.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Training on one thread against a bare PyTorch loop with the same net and batch."""
+    from ringrift_core.commands.bench_train import bench_train as run
+    from ringrift_core.commands.bench_train import text_report
+
+    prepare()
+    sizes = size or ["nano", "micro"]
+    report = run(config_key(game, board_type, num_players), folder, sizes, batch=batch, steps=steps, runs=runs)
     typer.echo(json.dumps(report) if as_json else text_report(report))
 
 

@@ -15,7 +15,7 @@ import numba
 
 from ringrift_core.errors import RingriftError
 from ringrift_core.jobs.selfplay import run_selfplay
-from ringrift_core.jobs.spec import read_spec
+from ringrift_core.jobs.spec import SelfplaySpec, TrainingSpec, read_spec
 
 NICE = 10  # jobs give way to everything else on the machine
 
@@ -51,14 +51,24 @@ def main() -> int:
     os.nice(NICE)
     numba.set_num_threads(1)
     try:
-        run_selfplay(read_spec(Path(sys.argv[1])), stop.emit, stop)
+        run(read_spec(Path(sys.argv[1])), stop)
     except RingriftError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     except MemoryError:
-        print("error: not enough memory; play fewer games side by side (slots)", file=sys.stderr)  # noqa: T201
+        print("error: not enough memory; choose fewer slots or a smaller batch", file=sys.stderr)  # noqa: T201
         return 2
     return 0
+
+
+def run(spec: SelfplaySpec | TrainingSpec, stop: Stop) -> None:
+    """Run the job of a spec."""
+    if isinstance(spec, SelfplaySpec):
+        run_selfplay(spec, stop.emit, stop)
+    else:
+        from ringrift_core.jobs.training import run_training  # noqa: PLC0415 - torch takes seconds to import
+
+        run_training(spec, stop.emit, stop)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def run_selfplay(spec: SelfplaySpec, emit: Emit, stopped: Callable[[], bool]) ->
     if spec.games:
         slots = min(slots, spec.games)
     selfplay = Selfplay(key, [judge.evaluator for judge in judges], settings, slots=slots, seed=spec.seed)
-    writer = Writer(spec, key, judges, settings, emit)
+    writer = Writer(spec, key, judges, selfplay, emit)
     reported = monotonic()
     for games in selfplay.play(numbers_of(spec)):
         writer.add(games)
@@ -88,13 +88,13 @@ def report(event: str, selfplay: Selfplay, writer: "Writer") -> dict[str, object
 class Writer:
     """Collects finished games and writes them out."""
 
-    def __init__(
-        self, spec: SelfplaySpec, key: ConfigKey, judges: list[Judge], settings: SelfplaySettings, emit: Emit
-    ) -> None:
+    def __init__(self, spec: SelfplaySpec, key: ConfigKey, judges: list[Judge], selfplay: Selfplay, emit: Emit) -> None:
         self._spec = spec
         self._key = key
         self._players = tuple(ShardPlayer(judge.name, judge.sha256) for judge in judges)
-        self._search = asdict(settings)
+        self._search = asdict(settings_of(spec))
+        self._selfplay = selfplay
+        self._evaluations = 0  # that stand in the shards so far
         self._emit = emit
         self._pending: list[PlayedGame] = []
         self._since = monotonic()  # when the first of them was added
@@ -126,8 +126,10 @@ class Writer:
             seed=self._spec.seed,
             host=platform.node(),
             created_at=datetime.now(UTC),
+            evaluations=self._selfplay.search.counters.judged - self._evaluations,
         )
         path = write_shard(self._spec.out, games, head)
+        self._evaluations += head.evaluations
         manifest = read_manifest(path)
         self.shards += 1
         self.games += manifest.counts.games

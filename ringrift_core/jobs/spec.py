@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from ringrift_core.errors import StorageError
 from ringrift_core.game.config_key import ConfigKey
@@ -15,25 +15,38 @@ CAPPED_SHARE = 0.3  # share of full searches where they are capped
 CHEAP_PART = 4  # a cheap search has one such part of the simulations
 
 
-class Opponent(BaseModel):
-    """Somebody to play a share of the games against."""
+def known_game(value: str) -> str:
+    """A config key, or a RulesError, which pydantic reports as a ValueError would be."""
+    ConfigKey.parse(value)
+    return value
+
+
+GameName = Annotated[str, AfterValidator(known_game)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Spec(BaseModel):
+    """A part of a spec: nothing unknown, nothing changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Opponent(Spec):
+    """Somebody to play a share of the games against."""
 
     model: str
     share: Annotated[float, Field(gt=0, le=1)]
 
 
-class SelfplaySpec(BaseModel):
+class SelfplaySpec(Spec):
     """Play games and write them to shards."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["selfplay"] = "selfplay"
-    game: str
+    game: GameName
     model: str  # random, heuristic, or the path of a checkpoint
     out: Path
-    seed: Annotated[int, Field(ge=0, lt=1 << 63)]
+    seed: Seed
     games: Annotated[int, Field(ge=0)] = 0  # 0: until it is stopped
     first: Annotated[int, Field(ge=0)] = 0  # number of the first game
     stride: Annotated[int, Field(ge=1)] = 1  # between the numbers of this job's games
@@ -44,14 +57,8 @@ class SelfplaySpec(BaseModel):
     drawn_decisions: Annotated[int, Field(ge=0)] = 20
     opponents: tuple[Opponent, ...] = ()
     slots: Annotated[int, Field(ge=1, le=65_536)] | None = None  # None: the judge's best batch
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     deterministic: bool = False
-
-    @field_validator("game")
-    @classmethod
-    def _known_game(cls, value: str) -> str:
-        ConfigKey.parse(value)
-        return value
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Self:
@@ -68,10 +75,46 @@ class SelfplaySpec(BaseModel):
         return (self.sims // CHEAP_PART if self.cheap_sims is None else self.cheap_sims), share
 
 
-def read_spec(path: Path) -> SelfplaySpec:
+class TrainingSpec(Spec):
+    """Train a net on shards and write a candidate."""
+
+    kind: Literal["training"] = "training"
+    game: GameName
+    data: Annotated[tuple[Path, ...], Field(min_length=1)]  # folders of shards
+    out: Path  # folder of the run; a run that was begun there goes on
+    parent: Path | None = None  # the checkpoint to go on from; None: random weights of the size `size`
+    size: str | None = None
+    seed: Seed
+    steps: Annotated[int, Field(ge=0)] = 0  # 0: twice over the window, as far as the rows allow it
+    batch: Annotated[int, Field(ge=2, le=1 << 16)] = 256
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-4
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    root_share: Annotated[float, Field(ge=0, le=1)] = 0.2  # of a net's root value in the value target
+    ownership_weight: Annotated[float, Field(ge=0, le=100)] = 0.3
+    score_weight: Annotated[float, Field(ge=0, le=100)] = 0.3
+    passes: Annotated[float, Field(gt=0, le=1000)] = 4.0  # samples that may be drawn per row ever made
+    max_age_hours: Annotated[float, Field(ge=0)] = 48.0  # of the newest shard; 0: any age
+    save_every: Annotated[int, Field(ge=1)] = 500  # steps between states
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on CUDA, fp32 elsewhere
+    device: Device = "auto"
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+
+    @model_validator(mode="after")
+    def _has_one_beginning(self) -> Self:
+        if (self.parent is None) == (self.size is None):
+            raise ValueError("say either the parent to go on from or the size of a net with random weights")
+        return self
+
+
+Job = Annotated[SelfplaySpec | TrainingSpec, Field(discriminator="kind")]
+JOBS: TypeAdapter[SelfplaySpec | TrainingSpec] = TypeAdapter(Job)
+
+
+def read_spec(path: Path) -> SelfplaySpec | TrainingSpec:
     """The spec in a file; StorageError names what is wrong with it."""
     try:
-        return SelfplaySpec.model_validate_json(read_bounded(path, SPEC_BYTES_MAX))
+        return JOBS.validate_json(read_bounded(path, SPEC_BYTES_MAX))
     except ValidationError as error:
         raise StorageError(f"{path}: {reasons(error)}") from None
 

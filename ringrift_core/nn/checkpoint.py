@@ -106,7 +106,7 @@ def save_checkpoint(path: Path, net: Net, head: CheckpointHead) -> str:
 def load_checkpoint(path: Path, key: ConfigKey | None = None) -> Checkpoint:
     """Read a checkpoint, for `key` if given; StorageError says why a file is refused."""
     content = read_bounded(path, SIZE_MAX)
-    form = _parse(path, content)
+    form = parse_container(path, content, FORMAT)
     head = _head_of(path, form)
     _refuse_foreign(path, form, key)
     with torch.random.fork_rng(devices=[]):  # reading a net takes no random numbers from the caller
@@ -120,8 +120,8 @@ def load_checkpoint(path: Path, key: ConfigKey | None = None) -> Checkpoint:
     return Checkpoint(net.eval(), head, hashlib.sha256(content).hexdigest())
 
 
-def _parse(path: Path, content: bytes) -> dict[str, Any]:
-    """What the file holds, once the checksums of its container are right."""
+def parse_container(path: Path, content: bytes, name: str) -> dict[str, Any]:
+    """What a file of tensors and plain values holds, once its checksums are right and its `format` is `name`."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as container:
             packed = any(part.compress_type != zipfile.ZIP_STORED for part in container.infolist())
@@ -129,16 +129,16 @@ def _parse(path: Path, content: bytes) -> dict[str, Any]:
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, *DAMAGE) as error:
         spoiled = str(error) or type(error).__name__
     if spoiled is not None:
-        raise StorageError(f"{path}: damaged, or no checkpoint ({spoiled})")
+        raise StorageError(f"{path}: damaged, or no file of the format {name} ({spoiled})")
     try:
         form = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except UnpicklingError:
         raise StorageError(f"{path}: holds Python objects besides tensors and plain values; it is not loaded") from None
     except DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StorageError(f"{path}: damaged, or no checkpoint ({reason})") from None
-    if not isinstance(form, dict) or form.get("format") != FORMAT:
-        raise StorageError(f"{path}: no checkpoint of the format {FORMAT}")
+        raise StorageError(f"{path}: damaged, or no file of the format {name} ({reason})") from None
+    if not isinstance(form, dict) or form.get("format") != name:
+        raise StorageError(f"{path}: no file of the format {name}")
     return form
 
 

@@ -4,7 +4,6 @@ A judge is `random`, `heuristic` or the path of a checkpoint; a player is also `
 search of N simulations, `:0` for its policy alone. torch is imported for a checkpoint only.
 """
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST, HeuristicEvaluator
 from ringrift_core.players.player import GreedyPlayer, HeuristicPlayer, Player, PolicyPlayer, RandomPlayer
 from ringrift_core.players.search_player import SearchPlayer
-from ringrift_core.search.evaluator import Evaluator, UniformEvaluator
+from ringrift_core.search.evaluator import UNIFORM_DIGEST, Evaluator, UniformEvaluator
 
 SIMPLE: dict[str, Callable[[np.random.Generator], Player]] = {
     "random": RandomPlayer,
@@ -42,7 +41,7 @@ class Judge:
 def judge_of(name: str, key: ConfigKey, *, device: str = "auto", deterministic: bool = False) -> Judge:
     """The judge of a name; RulesError or StorageError says why there is none."""
     if name == "random":
-        return Judge("uniform", hashlib.sha256(b"uniform").hexdigest(), UniformEvaluator(), BATCH)
+        return Judge("uniform", UNIFORM_DIGEST, UniformEvaluator(), BATCH)
     if name == "heuristic":
         return Judge("heuristic-v1", HEURISTIC_V1_DIGEST, HeuristicEvaluator(), BATCH)
     path = Path(name)

@@ -21,6 +21,7 @@ SHARD_BYTES_MAX = 1 << 30
 GAMES_MAX = 1 << 16
 DECISIONS_MAX = 1 << 23
 SAMPLES_MAX = 1 << 20
+EVALUATIONS_MAX = 1 << 50
 PLAYERS_MAX = 1 << 12  # players in the table of one shard
 STEM_DIGITS = 16  # hex digits of the digests that name shards and games
 DIGEST = re.compile("[0-9a-f]{64}")
@@ -28,7 +29,7 @@ TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
 KEYS = frozenset(
     [
         *("schema", "version", "blob", "config_key", "swap", "rules_digest"),
-        *("players", "search", "seed", "host", "created_at", "counts"),
+        *("players", "search", "seed", "host", "created_at", "evaluations", "counts"),
     ]
 )
 
@@ -52,6 +53,7 @@ class ShardHead:
     seed: int  # of the run
     host: str
     created_at: datetime  # with a time zone
+    evaluations: int = 0  # positions that the judges judged since the shard before, of the same process
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Manifest:
             "seed": head.seed,
             "host": head.host,
             "created_at": head.created_at.astimezone(UTC).strftime(TIME_FORM),
+            "evaluations": head.evaluations,
             "counts": asdict(self.counts),
         }
         try:
@@ -168,6 +171,7 @@ class _Reader:
             seed=self.number((1 << 64) - 1, "seed"),
             host=self.text("host"),
             created_at=created,
+            evaluations=self.number(EVALUATIONS_MAX, "evaluations"),
         )
 
     def players(self) -> tuple[ShardPlayer, ...]:
