@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from math import log
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from ringrift_core.commands.bench_engine import cpu_name
@@ -37,7 +37,70 @@ LOOK_BLOCKS = 16  # between looks of a gauntlet that plays many games side by si
 REIGN = 20  # candidates
 REIGN_MODELS = ("independent", "some alike")
 SMALL_TRIALS = 4000
+PLAIN_TRIALS = 2000
 SEED = 7
+
+
+class Test(Protocol):
+    """What `play` puts blocks before."""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Log ratios at which it ends."""
+        ...
+
+    def llrs(self, counts: ArrayLike, /) -> Floats:
+        """Log ratios of counts [..., P + 1]: [...]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlainGsprt:
+    """The generalised test as fishtest runs it, for comparison: both hypotheses fitted to the blocks seen.
+
+    The likelihood of blocks under a mean h, over that without one, is the least of 1 / product of 1 + f (k / P - h).
+    """
+
+    h0: float
+    h1: float
+    alpha: float = 0.05
+    beta: float = 0.05
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Wald's."""
+        return log(self.beta / (1 - self.alpha)), log((1 - self.beta) / self.alpha)
+
+    def llrs(self, counts: ArrayLike, /) -> Floats:
+        """As `Sprt.llrs`; outcomes never seen count a thousandth of a block, as in fishtest."""
+        blocks = np.maximum(np.asarray(counts, np.float64), 1e-3)
+        return self._distance(blocks, self.h0) - self._distance(blocks, self.h1)
+
+    @staticmethod
+    def _distance(blocks: Floats, mean: float) -> Floats:
+        excess = np.arange(blocks.shape[-1]) / (blocks.shape[-1] - 1) - mean
+        low, high = np.full(blocks.shape[:-1], -1 / excess[-1]), np.full(blocks.shape[:-1], -1 / excess[0])
+        for _ in range(30):  # bisection: the slope falls
+            middle = (low + high) / 2
+            rises = (blocks * excess / (1 + middle[..., None] * excess)).sum(-1) > 0
+            low, high = np.where(rises, middle, low), np.where(rises, high, middle)
+        return np.asarray((blocks * np.log1p(low[..., None] * excess)).sum(-1), np.float64)
+
+
+class NormalGsprt(PlainGsprt):
+    """The same in the normal approximation, from the mean and the variance of the blocks seen."""
+
+    __slots__ = ()
+
+    def llrs(self, counts: ArrayLike, /) -> Floats:
+        """As `Sprt.llrs`."""
+        blocks = np.maximum(np.asarray(counts, np.float64), 1e-3)
+        shares = np.arange(blocks.shape[-1]) / (blocks.shape[-1] - 1)
+        number = blocks.sum(-1)
+        mean = blocks @ shares / number
+        variance = blocks @ (shares * shares) / number - mean * mean
+        llrs = number * (self.h1 - self.h0) * (2 * mean - self.h0 - self.h1) / (2 * variance)
+        return np.asarray(llrs, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +151,7 @@ def chances_of(model: str, share: float, players: int) -> Floats:
     }[model]
 
 
-def play(sprt: Sprt, chances: Floats, trials: int, looks: Looks, rng: np.random.Generator) -> Trials:
+def play(sprt: Test, chances: Floats, trials: int, looks: Looks, rng: np.random.Generator) -> Trials:
     """Draw blocks until each test ends."""
     low, high = sprt.bounds
     ends = np.cumsum(chances)[:-1] / chances.sum()
@@ -223,6 +286,17 @@ def measured(path: Path, trials: int, rng: np.random.Generator) -> list[Report]:
     ]
 
 
+def plain(test: type[PlainGsprt], row: GateRow, players: int, rng: np.random.Generator) -> Report:
+    """Size of a plain GSPRT on independent games: looked at from the first block and from the least games on."""
+    report: Report = {"test": test.__name__, "opponent": row.opponent, "players": players}
+    chances = chances_of("independent", row.h0, players)
+    for name, first in (("from_first_block", 1), ("from_games_min", -(-GAMES_MIN // players))):
+        trials = play(test(row.h0, row.h1), chances, PLAIN_TRIALS, Looks(first), rng)
+        games = round(float(trials.blocks.mean()) * players, 1)
+        report[name] = rate(trials.verdicts > 0) | {"games": games}
+    return report
+
+
 def everything(trials: int, rng: np.random.Generator) -> Report:
     """All rows, players and models."""
     started = perf_counter()
@@ -231,6 +305,12 @@ def everything(trials: int, rng: np.random.Generator) -> Report:
         "trials": trials,
         "rows": [row_report(row, players, model, trials, rng) for row, players in cases for model in MODELS],
         "small_alphas": [small_alpha(row, players, model, rng) for row, players in cases for model in MODELS],
+        "plain_gsprt": [
+            plain(test, row, players, rng)
+            for test in (PlainGsprt, NormalGsprt)
+            for row, players in cases
+            if row.needs is Needs.PROOF
+        ],
         "reigns": [
             reign(players, model, chances_of(model, 1 / players, players), trials, rng)
             for players in (2, 3, 4)
@@ -267,6 +347,10 @@ def markdown(report: Report) -> Iterator[str]:
             f"| {row['players']} | {row['model']} | {percent(free)} | {percent(capped)} |"
             f" {free['games_per_candidate']:.0f}, {capped['games_per_candidate']:.0f} |"
         )
+    yield "\n| test | opponent | P | size, every block | from the least games on |\n|---|---|---|---|---|"
+    for row in report["plain_gsprt"]:
+        sizes = percent(row["from_first_block"]), percent(row["from_games_min"])
+        yield f"| {row['test']} | {row['opponent']} | {row['players']} | {' | '.join(sizes)} |"
     ratios = [row["size_by_alpha"] for row in report["small_alphas"]]
     yield f"\nSize by alpha at candidate {REIGN}: {min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} cases."
 
