@@ -5,11 +5,12 @@ the luck of an opening or of a seat.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from math import sqrt
 
 import numpy as np
+from scipy.special import betaincinv
 
 from ringrift_core.errors import RulesError
 from ringrift_core.evaluation.openings import Book, Opening, play_openings
@@ -19,20 +20,27 @@ from ringrift_core.game.batch import IntArray
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.player import Player
 
+INTERVAL_TAIL = 0.025  # two-sided 95 %
 WILSON_Z = 1.959964  # two-sided 95 %
 GAMES_AT_ONCE = 2048  # bounds the memory of a match: some 60 KB a game on the large boards
 
 
 @dataclass(frozen=True, slots=True)
-class MatchGame:
-    """One game of a match; the decisions, forced ones included, replay it from the start of its configuration."""
+class Ending:
+    """How a game of a match ended."""
 
-    opening: int  # number of the opening
-    rotation: int  # agent i + 1 is player (i + rotation) % players
     winner: int  # player
     ranks: tuple[int, ...]  # competition rank of each player
     reason: str
     plies: int
+
+
+@dataclass(frozen=True, slots=True)
+class MatchGame(Ending):
+    """One game of a match; the decisions, forced ones included, replay it from the start of its configuration."""
+
+    opening: int  # number of the opening
+    rotation: int  # agent i + 1 is player (i + rotation) % players
     decisions: tuple[int, ...]
 
 
@@ -79,6 +87,13 @@ def wilson(won: int, games: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def clopper_pearson(won: int, games: int) -> tuple[float, float]:
+    """Exact interval at 95 % for a share of `games` > 0: no share outside it makes such a count likelier than 2.5 %."""
+    low = float(betaincinv(won, games - won + 1, INTERVAL_TAIL)) if won else 0.0
+    high = float(betaincinv(won + 1, games - won, 1 - INTERVAL_TAIL)) if won < games else 1.0
+    return low, high
+
+
 def play_match(key: str | ConfigKey, players: Sequence[Player], openings: Sequence[Opening]) -> MatchResult:
     """Play one block of games from each opening; one player per agent, who bring their own generators.
 
@@ -110,18 +125,7 @@ def stored(
         seed=seed,
         purpose=purpose,
         created_at=now,
-        games=tuple(
-            StoredGame(
-                opening=game.opening,
-                rotation=game.rotation,
-                winner=game.winner,
-                ranks=game.ranks,
-                reason=game.reason,
-                plies=game.plies,
-                decisions=game.decisions,
-            )
-            for game in result.games
-        ),
+        games=tuple(StoredGame(**asdict(game)) for game in result.games),
     )
 
 
@@ -153,25 +157,13 @@ class Table:
 
     def games(self) -> list[MatchGame]:
         """The records, once every game is over."""
-        batch, seats = self._batch, len(self._players)
-        seat_ranks, winners, reasons = batch.ranks(), batch.winner, batch.reasons()
-        agents, plies = batch.agent_of_seat, batch.plies
-        games = []
-        for row, opening in enumerate(self._openings):
-            rotation = int(self._rotations[row])
-            seated = [(int(agent) - 1 + rotation) % seats for agent in agents[row]]
-            games.append(
-                MatchGame(
-                    opening=opening.number,
-                    rotation=rotation,
-                    winner=seated[int(winners[row]) - 1],
-                    ranks=tuple(int(seat_ranks[row, seated.index(player)]) for player in range(seats)),
-                    reason=reasons[row],
-                    plies=int(plies[row]),
-                    decisions=tuple(self._decisions[row]),
-                )
+        endings = endings_of(self._batch, self._rotations.tolist())
+        return [
+            MatchGame(**asdict(ending), opening=opening.number, rotation=int(rotation), decisions=tuple(decisions))
+            for opening, rotation, ending, decisions in zip(
+                self._openings, self._rotations, endings, self._decisions, strict=True
             )
-        return games
+        ]
 
     def _advance(self) -> IntArray:
         """Play what is forced; return the games that go on."""
@@ -189,3 +181,21 @@ class Table:
             raise RulesError(f"{player.name} chose what cannot be played: {error}") from error
         for row, decision in zip(rows, chosen, strict=True):
             self._decisions[row].append(int(decision))
+
+
+def endings_of(batch: GameBatch, rotations: Sequence[int]) -> list[Ending]:
+    """How finished games ended, agents named as players by the rotation of each game."""
+    seat_ranks, winners, reasons = batch.ranks(), batch.winner, batch.reasons()
+    agents, plies, players = batch.agent_of_seat, batch.plies, batch.variant.players
+    endings = []
+    for row, rotation in enumerate(rotations):
+        seated = [(int(agent) - 1 + rotation) % players for agent in agents[row]]
+        endings.append(
+            Ending(
+                winner=seated[int(winners[row]) - 1],
+                ranks=tuple(int(seat_ranks[row, seated.index(player)]) for player in range(players)),
+                reason=reasons[row],
+                plies=int(plies[row]),
+            )
+        )
+    return endings
