@@ -21,7 +21,8 @@ from ringrift_core.evaluation.gauntlet_result import (
     verdict_of,
     write_gauntlet,
 )
-from ringrift_core.evaluation.match import MatchGame, MatchResult, clopper_pearson, play_match, stored
+from ringrift_core.evaluation.intervals import block_interval
+from ringrift_core.evaluation.match import MatchGame, MatchResult, play_match, stored
 from ringrift_core.evaluation.openings import Book
 from ringrift_core.evaluation.sprt import Outcome, Sprt
 from ringrift_core.evaluation.stored_match import write_match
@@ -206,7 +207,7 @@ class GameGauntlet:
 def row_of(opponent: Opponent, rule: GateRow, test: Sprt, result: MatchResult, match: str) -> GauntletRow:
     """The row of a match that is over; the candidate is player 0."""
     games, wins = len(result.games), result.wins[0]
-    low, high = clopper_pearson(wins, games)
+    low, high = block_interval(result.blocks())
     return GauntletRow(
         opponent=opponent.role,
         agent=opponent.agent.identity,

@@ -35,7 +35,7 @@ class GauntletRow(Record):
     losses: Count
     blocks: tuple[Count, ...]  # in how many blocks the candidate won 0, 1, .. P games
     share: Share
-    low: Share  # Clopper-Pearson, 95 %, as if the number of games had been fixed
+    low: Share  # of the 95 % interval over blocks, as if their number had been fixed
     high: Share
     h0: Share
     h1: Share

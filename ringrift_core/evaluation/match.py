@@ -10,7 +10,6 @@ from datetime import datetime
 from math import sqrt
 
 import numpy as np
-from scipy.special import betaincinv
 
 from ringrift_core.errors import RulesError
 from ringrift_core.evaluation.openings import Book, Opening, play_openings
@@ -20,7 +19,6 @@ from ringrift_core.game.batch import IntArray
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.player import Player
 
-INTERVAL_TAIL = 0.025  # two-sided 95 %
 WILSON_Z = 1.959964  # two-sided 95 %
 GAMES_AT_ONCE = 2048  # bounds the memory of a match: some 60 KB a game on the large boards
 
@@ -85,13 +83,6 @@ def wilson(won: int, games: int) -> tuple[float, float]:
     middle = (share + square / (2 * games)) / (1 + square / games)
     half = WILSON_Z * sqrt(share * (1 - share) / games + square / (4 * games * games)) / (1 + square / games)
     return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def clopper_pearson(won: int, games: int) -> tuple[float, float]:
-    """Exact interval at 95 % for a share of `games` > 0: no share outside it makes such a count likelier than 2.5 %."""
-    low = float(betaincinv(won, games - won + 1, INTERVAL_TAIL)) if won else 0.0
-    high = float(betaincinv(won + 1, games - won, 1 - INTERVAL_TAIL)) if won < games else 1.0
-    return low, high
 
 
 def play_match(key: str | ConfigKey, players: Sequence[Player], openings: Sequence[Opening]) -> MatchResult:

@@ -110,8 +110,9 @@ def _checked(counts: Sequence[int]) -> Sequence[int]:
 
 def _log_wealth(factors: FloatArray, blocks: FloatArray) -> FloatArray:
     """Log of the wealth after blocks [..., P + 1] with factors [fractions, P + 1]: [...]."""
-    logs = blocks @ np.log(factors).T + np.log(WEIGHTS)
-    return np.asarray(np.logaddexp.reduce(logs, axis=-1), np.float64)
+    logs = np.stack([blocks @ row + log(weight) for row, weight in zip(np.log(factors), WEIGHTS, strict=True)])
+    top = logs.max(axis=0)
+    return np.asarray(top + np.log(np.exp(logs - top).sum(axis=0)), np.float64)
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from ringrift_core.errors import RulesError
-from ringrift_core.evaluation.match import clopper_pearson, play_match
+from ringrift_core.evaluation.intervals import block_interval
+from ringrift_core.evaluation.match import play_match
 from ringrift_core.evaluation.openings import Book
 from ringrift_core.evaluation.thresholds import gate_rows, share_at
 from ringrift_core.game import Game
@@ -83,7 +84,7 @@ class MatchReport(BaseModel):
     draws: int
     decisive_games: int
     win_rate: float
-    win_rate_ci_low: float  # Clopper-Pearson, 95 %
+    win_rate_ci_low: float  # 95 %, over blocks
     win_rate_ci_high: float
     min_win_rate: float
     require_significance: bool
@@ -137,7 +138,7 @@ def run_gate(
     reports = []
     for number, match in enumerate(matches):
         show(f"{match.name}: {match.games} games, match {number + 1} of {len(matches)}")
-        reports.append(report_of(match, *play(match, [seed, number], model)))
+        reports.append(report_of(match, play(match, [seed, number], model)))
     return GateReport(
         mode=mode,
         seed=seed,
@@ -148,22 +149,22 @@ def run_gate(
     )
 
 
-def play(match: FixedMatch, seed: list[int], model: Agent | None) -> tuple[int, int]:
-    """Wins and losses of the first agent."""
+def play(match: FixedMatch, seed: list[int], model: Agent | None) -> list[int]:
+    """In how many blocks the first agent won 0, 1, .. P games, [P + 1]."""
     key = ConfigKey.parse(match.game)
     agent = model or agent_of(match.agent, key)
     mine, theirs = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
     others = [agent_of(match.opponent, key).player(theirs)] * (key.players - 1)
     openings = Book.of(key).draw(-(-match.games // key.players), seed)
-    result = play_match(key, [agent.player(mine), *others], openings)
-    return result.wins[0], len(result.games) - result.wins[0]
+    return play_match(key, [agent.player(mine), *others], openings).blocks()
 
 
-def report_of(match: FixedMatch, wins: int, losses: int, draws: int = 0) -> MatchReport:
-    """The report of a match; one without a decided game shows nothing and does not pass."""
-    decisive = wins + losses
+def report_of(match: FixedMatch, blocks: Sequence[int], draws: int = 0) -> MatchReport:
+    """The report of a match from its decided games; without any it shows nothing and does not pass."""
+    decisive = sum(blocks) * (len(blocks) - 1)
+    wins = sum(won * count for won, count in enumerate(blocks))
     rate = wins / decisive if decisive else 0.0
-    low, high = clopper_pearson(wins, decisive) if decisive else (0.0, 1.0)
+    low, high = block_interval(blocks) if decisive else (0.0, 1.0)
     enough = low > match.min_win_rate if match.require_significance else rate >= match.min_win_rate
     return MatchReport(
         name=match.name,
@@ -172,7 +173,7 @@ def report_of(match: FixedMatch, wins: int, losses: int, draws: int = 0) -> Matc
         opponent=match.opponent,
         games=decisive + draws,
         wins=wins,
-        losses=losses,
+        losses=decisive - wins,
         draws=draws,
         decisive_games=decisive,
         win_rate=round(rate, 6),
