@@ -22,6 +22,8 @@ net = typer.Typer(help="Checkpoints of nets.", no_args_is_help=True)
 app.add_typer(net, name="net")
 shards = typer.Typer(help="Look into shards of selfplay games and check them.", no_args_is_help=True)
 app.add_typer(shards, name="shards")
+results = typer.Typer(help="Stored matches and gauntlets.", no_args_is_help=True)
+app.add_typer(results, name="results")
 
 GameOption = Annotated[str | None, typer.Option("--game", help="Config key, such as hex8_2p.")]
 BoardOption = Annotated[str | None, typer.Option("--board-type", help="square8, square19, hex8 or hexagonal.")]
@@ -281,6 +283,15 @@ def gate(
     key = config_key(game, board_type, num_players) if asked or model else None
     prepare()
     raise typer.Exit(run(mode, key, model, seed, output_json))
+
+
+@results.command("check")
+def results_check(paths: PathsArgument, as_json: JsonOption = False) -> None:
+    """Check stored matches and gauntlets: names, openings, every game replayed, every count and verdict."""
+    from ringrift_core.commands.results import check_results
+
+    prepare()
+    raise typer.Exit(check_results(paths, typer.echo, as_json=as_json))
 
 
 @net.command("new")

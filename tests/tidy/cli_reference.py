@@ -62,6 +62,10 @@ NOTES = {
         "`wins`, `losses`, `draws` (0: a game has a winner), `decisive_games`, `win_rate`, `win_rate_ci_low`, "
         "`win_rate_ci_high` (95 %, over blocks), `min_win_rate`, `require_significance`, `blocking`, `passes`."
     ),
+    "ringrift results check": (
+        "PATHS are files, or folders that are searched for names of 16 hex digits ([forms](../formats/match.md)). Exit "
+        "code 1 when one is wrong, 2 when there is none. With `--json`: `results` (path, fault or null), `wrong`."
+    ),
     "ringrift net show": (
         "What is refused and how a checkpoint is read elsewhere: [format](../formats/checkpoint.md). JSON keys: "
         "`config_key`, `arch`, `weights`, `sha256`, `version`, `trained_at`, `elo`, `parent`, `data`, `train`, "
