@@ -55,11 +55,11 @@ NOTES = {
     ),
     "ringrift gate": (
         "Exit code 1 when a blocking match fails; the report is written either way. Without `--model` the frozen "
-        "players are checked: `ci` on square8_2p and hex8_2p, `nightly` on six games of the small boards and two of the large "
-        "ones, or on the game named. With `--model` that net meets random and heuristic-v1 at the rates of the gate, "
-        "as observed in `ci`, with the lower bound above them in `nightly`. JSON keys: `form`, `mode`, `seed`, "
-        "`rules_digest`, `model_sha256`, `passes`, `matches`, each with `name`, `game`, `agent`, `opponent`, `games`, "
-        "`wins`, `losses`, `draws` (0: a game has a winner), `decisive_games`, `win_rate`, `win_rate_ci_low`, "
+        "players are checked: `ci` on square8_2p and hex8_2p, `nightly` on six games of the small boards and two of "
+        "the large ones, or on the game named. With `--model` that net meets random and heuristic-v1 at the rates of "
+        "the gate, as observed in `ci`, with the lower bound above them in `nightly`. JSON keys: `form`, `mode`, "
+        "`seed`, `rules_digest`, `model_sha256`, `passes`, `matches`, each with `name`, `game`, `agent`, `opponent`, "
+        "`games`, `wins`, `losses`, `draws` (0: a game has a winner), `decisive_games`, `win_rate`, `win_rate_ci_low`, "
         "`win_rate_ci_high` (95 %, over blocks), `min_win_rate`, `require_significance`, `blocking`, `passes`."
     ),
     "ringrift results check": (

@@ -15,7 +15,9 @@ from ringrift_core.players.player import (
     PolicyPlayer,
     RandomPlayer,
     best,
+    positions_of,
 )
+from ringrift_core.players.search_player import SearchPlayer
 from tests.property.random_games import random_batch
 
 
@@ -99,3 +101,34 @@ def test_heuristic_beats_greedy_beats_random(board):
     assert result.wins[0] >= 28
     result = match(f"{board}_2p", [GreedyPlayer(generator(1)), RandomPlayer(generator(2))], 40)
     assert result.wins[0] >= 24
+
+
+def test_decisions_of_the_first_turns_are_drawn_by_the_policy():
+    start = GameBatch.start("hex8_2p", 2000)
+    rows = np.arange(2000)
+    logits = HeuristicEvaluator().evaluate(positions_of(start, rows[:1])).logits
+    chances = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    likely = start.legal([0]).ids[np.argmax(chances)]
+    drawn = PolicyPlayer("policy", HeuristicEvaluator(), generator(), drawn_turns=1).choose(start, rows)
+    assert abs((drawn == likely).mean() - chances.max()) < 0.03
+    assert len(set(drawn.tolist())) > 50
+    later = random_batch("hex8_2p", 32, 1, 40)
+    later.advance()
+    rows = np.flatnonzero(~later.over)
+    np.testing.assert_array_equal(
+        PolicyPlayer("policy", HeuristicEvaluator(), generator(), drawn_turns=1).choose(later, rows),
+        PolicyPlayer("policy", HeuristicEvaluator(), generator()).choose(later, rows),
+    )
+
+
+def test_a_search_draws_by_its_target_in_the_first_turns_only():
+    def chosen(batch: GameBatch, turns: int) -> list[int]:
+        rows = np.flatnonzero(~batch.over)
+        player = SearchPlayer("search", HeuristicEvaluator(), 8, generator(), drawn_turns=turns)
+        return [int(decision) for decision in player.choose(batch, rows)]
+
+    start = GameBatch.start("hex8_2p", 40)
+    assert len(set(chosen(start, 1))) > len(set(chosen(start, 0)))
+    later = random_batch("hex8_2p", 8, 1, 40)
+    later.advance()
+    assert chosen(later, 1) == chosen(later, 0) != chosen(later, 1000)
