@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from config.environment import ConfigError
 from ringrift_core.errors import RingriftError
 
 app = typer.Typer(
@@ -21,6 +22,8 @@ net = typer.Typer(help="Checkpoints of nets.", no_args_is_help=True)
 app.add_typer(net, name="net")
 shards = typer.Typer(help="Look into shards of selfplay games and check them.", no_args_is_help=True)
 app.add_typer(shards, name="shards")
+results = typer.Typer(help="Stored matches and gauntlets.", no_args_is_help=True)
+app.add_typer(results, name="results")
 
 GameOption = Annotated[str | None, typer.Option("--game", help="Config key, such as hex8_2p.")]
 BoardOption = Annotated[str | None, typer.Option("--board-type", help="square8, square19, hex8 or hexagonal.")]
@@ -101,7 +104,9 @@ def play(
 
 @app.command()
 def show(
-    target: Annotated[str, typer.Argument(metavar="FILE[:GAME_ID[:PLY]]", help="A recorded game and a ply of it.")],
+    target: Annotated[
+        str, typer.Argument(metavar="FILE[:GAME[:PLY]]", help="A recorded game or one of a match, and a ply of it.")
+    ],
     svg: Annotated[str | None, typer.Option(help="Write a picture to this file (- for standard output).")] = None,
 ) -> None:
     """Show a position of a recorded game, as text or as an SVG picture."""
@@ -253,6 +258,86 @@ def match(
 
     prepare()
     typer.echo(run(config_key(game, board_type, num_players), agents, games, seed, as_json=as_json))
+
+
+@app.command()
+def gauntlet(
+    candidate: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CANDIDATE]", help="Who is judged: a net (.pth), or any agent such as heuristic:64 (see play)."
+        ),
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="The same, as the path of a net.")] = None,
+    game: GameOption = None,
+    board_type: BoardOption = None,
+    num_players: PlayersOption = None,
+    champion: Annotated[str | None, typer.Option(help="The champion to beat, if there is one.")] = None,
+    anchor: Annotated[
+        list[str] | None, typer.Option(help="The best ever, or somebody beaten before (repeatable).")
+    ] = None,
+    games: Annotated[int | None, typer.Option(min=1, help="Least games per opponent (default 50).")] = None,
+    max_games: Annotated[int | None, typer.Option(min=1, help="Most games per opponent (default: the gate's).")] = None,
+    candidate_number: Annotated[int, typer.Option(min=1, help="Candidates of this champion's reign so far.")] = 1,
+    sims: Annotated[int, typer.Option(min=0, max=100_000, help="Simulations of a net without a number.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, max=SEED_MAX, help="Seed of openings and players.")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder of the matches and results.")] = Path("results"),
+    deterministic: Annotated[bool, typer.Option(help="Nets in fp32: same command, same games.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Test a candidate against random, heuristic, the champion and anchors, until one is not beaten."""
+    from ringrift_core.commands.gauntlet import GauntletWish
+    from ringrift_core.commands.gauntlet import gauntlet as run
+
+    if (candidate is None) == (model is None):
+        raise typer.BadParameter("say one candidate, as an argument or as --model")
+    prepare()
+    wish = GauntletWish(
+        game=config_key(game, board_type, num_players),
+        candidate=candidate or str(model),
+        champion=champion,
+        anchors=tuple(anchor or ()),
+        games=games,
+        games_max=max_games,
+        candidate_number=candidate_number,
+        sims=sims,
+        seed=seed,
+        out=out,
+        deterministic=deterministic,
+    )
+    raise typer.Exit(run(wish, as_json=as_json))
+
+
+@app.command()
+def gate(
+    mode: Annotated[str, typer.Option(help="ci: a minute on one core; nightly: more games and more boards.")] = "ci",
+    game: Annotated[
+        str | None, typer.Option("--game", help="The game of the net; without a net, the only game that is checked.")
+    ] = None,
+    board_type: BoardOption = None,
+    num_players: PlayersOption = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Check this net against random and heuristic, not the frozen players.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=SEED_MAX, help="Seed of openings and players.")] = 1,
+    output_json: Annotated[Path | None, typer.Option(help="Write the report to this file.")] = None,
+) -> None:
+    """Strength regression gate: matches of fixed length, the same for the same seed."""
+    from ringrift_core.commands.gate import gate as run
+
+    asked = any(wish is not None for wish in (game, board_type, num_players))
+    key = config_key(game, board_type, num_players) if asked or model else None
+    prepare()
+    raise typer.Exit(run(mode, key, model, seed, output_json))
+
+
+@results.command("check")
+def results_check(paths: PathsArgument, as_json: JsonOption = False) -> None:
+    """Check stored matches and gauntlets: names, openings, every game replayed, every count and verdict."""
+    from ringrift_core.commands.results import check_results
+
+    prepare()
+    raise typer.Exit(check_results(paths, typer.echo, as_json=as_json))
 
 
 @net.command("new")
@@ -413,7 +498,7 @@ def main() -> NoReturn:
     """Run a command; an expected error is one line on standard error and exit code 2."""
     try:
         app()
-    except RingriftError as error:
+    except (RingriftError, ConfigError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
     except MemoryError:

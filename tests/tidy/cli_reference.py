@@ -15,9 +15,10 @@ NOTES = {
         "`quit` do what they say. Forced plies are played by themselves and shown."
     ),
     "ringrift show": (
-        "PLY counts from 0, the start; without it the last position is shown, without GAME_ID the first game. "
-        "FILE is a recorded game of the reference or a record written by `ringrift play` "
-        "([form](../formats/game-record.md))."
+        "PLY counts from 0, the start; without it the last position is shown, without GAME the first game. "
+        "FILE is a recorded game of the reference, a record written by `ringrift play` "
+        "([form](../formats/game-record.md)), or a stored match ([form](../formats/match.md)), whose games are "
+        "numbered from 0: `ringrift show results/0123456789abcdef.json:3:40`."
     ),
     "ringrift verify-traces": (
         "One line per file, the first mismatch in full, last line `games=N plies=M mismatches=K`. Exit code 1 "
@@ -53,7 +54,27 @@ NOTES = {
     ),
     "ringrift match": (
         "AGENTS are separated by commas; the last one fills the seats that are left. With `--json`: `game`, `games`, "
-        "`players`, each with `agent`, `player`, `wins`, `mean_rank`, `share`, `low`, `high` (Wilson, 95 %)."
+        "`players`, each with `agent`, `player`, `wins`, `mean_rank`, `share`, `low`, `high` (Wilson, 95 %). Games "
+        "begin with different openings of the book; where it has too few, with random ones."
+    ),
+    "ringrift gauntlet": (
+        "Exit code 0 when the candidate passed, 1 when it did not (failed or undecided), 130 after Ctrl-C. Every row's "
+        "match is kept in the folder, the result in `gauntlets` below it ([forms](../formats/match.md)); `--json` "
+        "prints that result. The thresholds are those of the [gate](../design/evaluation.md#gauntlet); "
+        "[environment variables](configuration.md) move them. A net without a number of simulations has `--sims`."
+    ),
+    "ringrift gate": (
+        "Exit code 1 when a blocking match fails; the report is written either way. Without `--model` the frozen "
+        "players are checked: `ci` on square8_2p and hex8_2p, `nightly` on six games of the small boards and two of "
+        "the large ones, or on the game named. With `--model` that net meets random and heuristic-v1 at the rates of "
+        "the gate, as observed in `ci`, with the lower bound above them in `nightly`. JSON keys: `form`, `mode`, "
+        "`seed`, `rules_digest`, `model_sha256`, `passes`, `matches`, each with `name`, `game`, `agent`, `opponent`, "
+        "`games`, `wins`, `losses`, `draws` (0: a game has a winner), `decisive_games`, `win_rate`, `win_rate_ci_low`, "
+        "`win_rate_ci_high` (95 %, over blocks), `min_win_rate`, `require_significance`, `blocking`, `passes`."
+    ),
+    "ringrift results check": (
+        "PATHS are files, or folders that are searched for names of 16 hex digits ([forms](../formats/match.md)). Exit "
+        "code 1 when one is wrong, 2 when there is none. With `--json`: `results` (path, fault or null), `wrong`."
     ),
     "ringrift net show": (
         "What is refused and how a checkpoint is read elsewhere: [format](../formats/checkpoint.md). JSON keys: "

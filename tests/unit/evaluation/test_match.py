@@ -1,19 +1,27 @@
 """Matches: blocks of rotations over one opening, every game counted once and replayable."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
 from ringrift_core.errors import RulesError
-from ringrift_core.evaluation.match import MatchResult, play_match, wilson
+from ringrift_core.evaluation.match import MatchResult, play_match, stored, wilson
+from ringrift_core.evaluation.openings import Book, random_openings
 from ringrift_core.game import Game, GameBatch
-from ringrift_core.players.player import GreedyPlayer, RandomPlayer
+from ringrift_core.game.batch import IntArray
+from ringrift_core.game.config_key import ConfigKey
+from ringrift_core.players.player import GreedyPlayer, Player, RandomPlayer
+from ringrift_core.players.roster import agent_of
+from tests.unit.evaluation.results import Cheat
 
 
 def match(key: str, games: int, seed: int = 3, opening: int = 4) -> MatchResult:
     """A greedy player among random ones."""
     n = int(key[-2])
     randoms = [RandomPlayer(np.random.default_rng(i)) for i in range(1, n)]
-    return play_match(key, [GreedyPlayer(np.random.default_rng(0)), *randoms], games, seed, opening)
+    openings = random_openings(key, -(-games // n), seed, opening)
+    return play_match(key, [GreedyPlayer(np.random.default_rng(0)), *randoms], openings)
 
 
 @pytest.mark.parametrize("key", ["square8_2p", "hex8_3p", "hex8_4p"])
@@ -35,8 +43,8 @@ def test_a_block_is_one_opening_in_every_rotation():
     for first in range(0, 9, 3):
         block = result.games[first : first + 3]
         assert [game.rotation for game in block] == [0, 1, 2]
-        assert len({game.opening_seed for game in block}) == 1
-    assert len({game.opening_seed for game in result.games}) == 3
+        assert len({game.opening for game in block}) == 1
+    assert len({game.opening for game in result.games}) == 3
 
 
 def choices(key: str, decisions: tuple[int, ...], many: int) -> list[int]:
@@ -81,10 +89,86 @@ def test_a_match_needs_games_and_as_many_players_as_seats():
     with pytest.raises(RulesError):
         match("hex8_2p", 0)
     with pytest.raises(RulesError):
-        play_match("hex8_3p", [RandomPlayer(np.random.default_rng(1))] * 2, 6, 1)
+        play_match("hex8_3p", [RandomPlayer(np.random.default_rng(1))] * 2, random_openings("hex8_3p", 2, 1))
+    with pytest.raises(RulesError, match="at least one game"):
+        play_match("hex8_2p", [RandomPlayer(np.random.default_rng(1))] * 2, [])
 
 
 def test_the_wilson_interval_is_that_of_the_literature():
     assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert wilson(0, 20)[0] == 0
     assert wilson(20, 20)[1] == pytest.approx(1)
+
+
+def test_games_begin_with_the_openings_of_the_book():
+    openings = Book.of("square8_2p").draw(4, 1)
+    players = [RandomPlayer(np.random.default_rng(i)) for i in range(2)]
+    result = play_match("square8_2p", players, openings)
+    assert [game.opening for game in result.games] == [opening.number for opening in openings for _ in range(2)]
+    for game, opening in zip(result.games[::2], openings, strict=True):
+        assert tuple(choices("square8_2p", game.decisions, len(opening.choices))) == opening.choices
+
+
+class Counting(RandomPlayer):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def choose(self, batch: GameBatch, rows: IntArray) -> IntArray:
+        self.asked += 1
+        return super().choose(batch, rows)
+
+
+def test_a_player_in_several_seats_decides_for_all_at_a_time():
+    openings = Book.of("hex8_4p").draw(4, 1)
+
+    def asked(copies: list[Counting]) -> int:
+        players: list[Player] = [GreedyPlayer(np.random.default_rng(0)), *copies]
+        play_match("hex8_4p", players, openings)
+        return sum(player.asked for player in set(copies))
+
+    one = Counting(np.random.default_rng(1))
+    assert asked([one] * 3) < 0.6 * asked([Counting(np.random.default_rng(i)) for i in range(3)])
+
+
+def test_an_illegal_choice_is_an_error_and_no_loss():
+    players: list[Player] = [GreedyPlayer(np.random.default_rng(0)), Cheat(np.random.default_rng(1))]
+    with pytest.raises(RulesError, match=r"cheat chose what cannot be played: game \d: decision 2027 is not legal"):
+        play_match("hex8_2p", players, Book.of("hex8_2p").draw(2, 1))
+
+
+def test_blocks_count_the_wins_of_a_block():
+    result = match("hex8_3p", 30)
+    counts = result.blocks(0)
+    assert len(counts) == 4
+    assert sum(counts) == 10
+    assert sum(won * blocks for won, blocks in enumerate(counts)) == result.wins[0]
+
+
+def test_a_match_is_stored_with_all_that_is_known():
+    key = ConfigKey.parse("hex8_3p")
+    agents = [agent_of(name, key) for name in ("greedy", "random", "random")]
+    players = [agent.player(np.random.default_rng(i)) for i, agent in enumerate(agents)]
+    book = Book.of(key)
+    result = play_match(key, players, book.draw(2, 5))
+    kept = stored(
+        result,
+        [agent.identity for agent in agents],
+        book=book,
+        seed=5,
+        purpose="match",
+        now=datetime(2026, 1, 31, tzinfo=UTC),
+    )
+    assert kept.blocks(1) == result.blocks(1)
+    assert [agent.name for agent in kept.agents] == ["greedy", "random", "random"]
+    assert kept.book == book.record
+    for game, played in zip(kept.games, result.games, strict=True):
+        assert game.model_dump() == {
+            "opening": played.opening,
+            "rotation": played.rotation,
+            "winner": played.winner,
+            "ranks": played.ranks,
+            "reason": played.reason,
+            "plies": played.plies,
+            "decisions": played.decisions,
+        }

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ringrift_core.evaluation.match import play_match
+from ringrift_core.evaluation.match import MatchResult, play_match
+from ringrift_core.evaluation.openings import random_openings
 from ringrift_core.game import GameBatch
 from ringrift_core.game.batch import Ragged
 from ringrift_core.players.heuristic import HeuristicEvaluator
@@ -14,12 +15,18 @@ from ringrift_core.players.player import (
     PolicyPlayer,
     RandomPlayer,
     best,
+    positions_of,
 )
+from ringrift_core.players.search_player import SearchPlayer
 from tests.property.random_games import random_batch
 
 
 def generator(seed: int = 1) -> np.random.Generator:
     return np.random.default_rng(seed)
+
+
+def match(key: str, seated: list[Player], games: int) -> MatchResult:
+    return play_match(key, seated, random_openings(key, games // len(seated), 1))
 
 
 def players() -> list[Player]:
@@ -76,7 +83,7 @@ def test_epsilon_strays_that_often():
 
 @pytest.mark.parametrize(("board", "games"), [("square8", 40), ("hex8", 40), ("square19", 4), ("hexagonal", 4)])
 def test_heuristic_beats_random(board, games):
-    result = play_match(f"{board}_2p", [HeuristicPlayer(generator(1)), RandomPlayer(generator(2))], games, 1)
+    result = match(f"{board}_2p", [HeuristicPlayer(generator(1)), RandomPlayer(generator(2))], games)
     assert result.wins[0] >= 0.9 * games
 
 
@@ -84,13 +91,44 @@ def test_heuristic_beats_random(board, games):
 @pytest.mark.parametrize("board", ["square8", "hex8"])
 def test_heuristic_beats_several_randoms(board, players, least):
     randoms = [RandomPlayer(generator(seed)) for seed in range(2, players + 1)]
-    result = play_match(f"{board}_{players}p", [HeuristicPlayer(generator(1)), *randoms], 60, 1)
+    result = match(f"{board}_{players}p", [HeuristicPlayer(generator(1)), *randoms], 60)
     assert result.wins[0] >= least * len(result.games)
 
 
 @pytest.mark.parametrize("board", ["square8", "hex8"])
 def test_heuristic_beats_greedy_beats_random(board):
-    result = play_match(f"{board}_2p", [HeuristicPlayer(generator(1)), GreedyPlayer(generator(2))], 40, 1)
+    result = match(f"{board}_2p", [HeuristicPlayer(generator(1)), GreedyPlayer(generator(2))], 40)
     assert result.wins[0] >= 28
-    result = play_match(f"{board}_2p", [GreedyPlayer(generator(1)), RandomPlayer(generator(2))], 40, 1)
+    result = match(f"{board}_2p", [GreedyPlayer(generator(1)), RandomPlayer(generator(2))], 40)
     assert result.wins[0] >= 24
+
+
+def test_decisions_of_the_first_turns_are_drawn_by_the_policy():
+    start = GameBatch.start("hex8_2p", 2000)
+    rows = np.arange(2000)
+    logits = HeuristicEvaluator().evaluate(positions_of(start, rows[:1])).logits
+    chances = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    likely = start.legal([0]).ids[np.argmax(chances)]
+    drawn = PolicyPlayer("policy", HeuristicEvaluator(), generator(), drawn_turns=1).choose(start, rows)
+    assert abs((drawn == likely).mean() - chances.max()) < 0.03
+    assert len(set(drawn.tolist())) > 50
+    later = random_batch("hex8_2p", 32, 1, 40)
+    later.advance()
+    rows = np.flatnonzero(~later.over)
+    np.testing.assert_array_equal(
+        PolicyPlayer("policy", HeuristicEvaluator(), generator(), drawn_turns=1).choose(later, rows),
+        PolicyPlayer("policy", HeuristicEvaluator(), generator()).choose(later, rows),
+    )
+
+
+def test_a_search_draws_by_its_target_in_the_first_turns_only():
+    def chosen(batch: GameBatch, turns: int) -> list[int]:
+        rows = np.flatnonzero(~batch.over)
+        player = SearchPlayer("search", HeuristicEvaluator(), 8, generator(), drawn_turns=turns)
+        return [int(decision) for decision in player.choose(batch, rows)]
+
+    start = GameBatch.start("hex8_2p", 40)
+    assert len(set(chosen(start, 1))) > len(set(chosen(start, 0)))
+    later = random_batch("hex8_2p", 8, 1, 40)
+    later.advance()
+    assert chosen(later, 1) == chosen(later, 0) != chosen(later, 1000)

@@ -1,0 +1,240 @@
+"""GameGauntlet: a candidate against one opponent after the other, cheap ones first, until one stops it.
+
+Each row is a match of blocks from the opening book, played a chunk at a time; after each chunk the sequential test of
+the row is looked at. The numbers are in thresholds.py, the test in sprt.py, the why in docs/design/evaluation.md.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from ringrift_core.errors import RulesError
+from ringrift_core.evaluation.gauntlet_result import (
+    GauntletResult,
+    GauntletRow,
+    Role,
+    SearchForm,
+    verdict_of,
+    write_gauntlet,
+)
+from ringrift_core.evaluation.intervals import block_interval
+from ringrift_core.evaluation.match import MatchGame, MatchResult, play_match, stored
+from ringrift_core.evaluation.openings import Book
+from ringrift_core.evaluation.sprt import Outcome, Sprt
+from ringrift_core.evaluation.stored_match import write_match
+from ringrift_core.evaluation.thresholds import GAMES_MIN, GateRow, alpha_of, gate_rows
+from ringrift_core.game.config_key import ConfigKey
+from ringrift_core.players.roster import Agent, agent_of
+from ringrift_core.search.gumbel import SearchSettings
+from ringrift_core.storage import make_folder
+
+CHUNK_GAMES = 64  # played side by side: whole batches for a net, and little played after the test has its answer
+ROLES = get_args(Role)  # in the order of play
+
+
+@dataclass(frozen=True, slots=True)
+class Opponent:
+    """Somebody to meet, and the row of the gate it stands for."""
+
+    role: Role  # the best ever net is an anchor
+    agent: Agent
+
+
+@dataclass(frozen=True, slots=True)
+class GauntletSettings:
+    """What a candidate must show, and how many games it may take."""
+
+    seed: int = 1
+    games: int | None = None  # least per opponent before a decision; None: GAMES_MIN, or `games_max` where that is less
+    games_max: int | None = None  # most per opponent; None: that of the gate, or `games` where that is more
+    candidate_number: int = 1  # since the champion was promoted
+    random: float = 0.85  # shares of two-player games that must be exceeded
+    heuristic: float = 0.60
+    champion: float = 0.50
+
+    def __post_init__(self) -> None:
+        """RulesError when a number makes no sense."""
+        if self.games is not None and self.games < 1:
+            raise RulesError("a gauntlet plays at least one game against each opponent")
+        if self.games_max is not None and self.games_max < (self.games or 1):
+            raise RulesError(f"at most {self.games_max} games and at least {self.games or 1} do not fit together")
+        if not 0 <= self.seed < 1 << 63:
+            raise RulesError("a seed lies in 0..2^63-1")
+
+    @property
+    def games_min(self) -> int:
+        """Least games against an opponent before a decision."""
+        if self.games is not None:
+            return self.games
+        return GAMES_MIN if self.games_max is None else min(GAMES_MIN, self.games_max)
+
+    def blocks(self, row: GateRow, players: int) -> tuple[int, int]:
+        """Least and most blocks of a row."""
+        least = -(-self.games_min // players)
+        return least, max(least, (self.games_max or row.cap) // players)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A row under way."""
+
+    opponent: str  # role
+    name: str
+    games: int
+    cap: int
+    wins: int
+    llr: float
+    bounds: tuple[float, float]
+
+
+def opponents_of(key: ConfigKey, champion: Agent | None = None, anchors: Sequence[Agent] = ()) -> list[Opponent]:
+    """Everybody whom a candidate meets; nobody twice."""
+    found = [Opponent("random", agent_of("random", key)), Opponent("heuristic", agent_of("heuristic", key))]
+    found += [Opponent("champion", champion)] if champion else []
+    for anchor in anchors:
+        if all(anchor.identity.id != known.agent.identity.id for known in found):
+            found.append(Opponent("anchor", anchor))
+    return found
+
+
+class GameGauntlet:
+    """Gauntlets of one configuration; every match and every result is kept in one folder."""
+
+    def __init__(self, key: ConfigKey, settings: GauntletSettings, folder: Path) -> None:
+        """RulesError when the book has too few openings for the games wished for."""
+        self._key = key
+        self._settings = settings
+        self._folder = folder
+        self._book = Book.of(key)
+        self._alpha = alpha_of(settings.candidate_number)
+        self._rules = gate_rows(
+            key.players, random=settings.random, heuristic=settings.heuristic, champion=settings.champion
+        )
+        self._book.draw(max(settings.blocks(rule, key.players)[1] for rule in self._rules.values()), settings.seed)
+
+    def run(
+        self,
+        candidate: Agent,
+        opponents: Sequence[Opponent],
+        now: datetime,
+        progress: Callable[[Standing], None] = lambda _: None,
+    ) -> GauntletResult:
+        """Meet the opponents, cheap ones first, until one is not beaten; `now` is the time that the records bear."""
+        if not opponents:
+            raise RulesError("a gauntlet needs at least one opponent")
+        for opponent in opponents:
+            same = opponent.agent.identity.id == candidate.identity.id
+            if same and opponent.role in {"champion", "anchor"}:
+                raise RulesError(f"the candidate is its own {opponent.role}: {candidate.identity.name}")
+        make_folder(self._folder)
+        rows: list[GauntletRow] = []
+        for number, opponent in enumerate(sorted(opponents, key=lambda one: ROLES.index(one.role))):
+            rows.append(self._row(number, candidate, opponent, now, progress))
+            if not rows[-1].passes:
+                break
+        search = asdict(SearchSettings())
+        return GauntletResult(
+            config_key=str(self._key),
+            candidate=candidate.identity,
+            candidate_number=self._settings.candidate_number,
+            search=SearchForm(**{name: search[name] for name in ("considered", "visit_weight", "value_weight")}),
+            book=self._book.record,
+            seed=self._settings.seed,
+            games_min=self._settings.games_min,
+            rows=tuple(rows),
+            verdict=verdict_of(tuple(rows)),
+            reason=reason_of(rows),
+            created_at=now,
+        )
+
+    def keep(self, result: GauntletResult) -> Path:
+        """Write a result beside its matches; returns where it is."""
+        return write_gauntlet(self._folder, result)
+
+    def _row(
+        self, number: int, candidate: Agent, opponent: Opponent, now: datetime, progress: Callable[[Standing], None]
+    ) -> GauntletRow:
+        """Play one row and keep its match."""
+        rule = self._rules[opponent.role]
+        test = Sprt(rule.h0, rule.h1, alpha=self._alpha)
+        games: list[MatchGame] = []
+        result = None
+        for chunk in self._chunks(number, candidate, opponent):
+            games += chunk.games
+            result = MatchResult(chunk.key, chunk.names, tuple(games))
+            progress(self._standing(opponent, test, result))
+            if len(games) >= self._settings.games_min and test.outcome(result.blocks()) is not Outcome.UNDECIDED:
+                break
+        assert result is not None, "a row has at least one block"
+        agents = [candidate.identity, *[opponent.agent.identity] * (self._key.players - 1)]
+        seed = self._settings.seed
+        kept = write_match(
+            self._folder, stored(result, agents, book=self._book, seed=seed, purpose="gauntlet", now=now)
+        )
+        return row_of(opponent, rule, test, result, kept.stem)
+
+    def _chunks(self, number: int, candidate: Agent, opponent: Opponent) -> Iterator[MatchResult]:
+        """The match of a row piece by piece; row `number` has its own openings and generators."""
+        seeds = np.random.SeedSequence([self._settings.seed, number]).spawn(2)
+        mine, theirs = map(np.random.default_rng, seeds)
+        players = [candidate.player(mine), *[opponent.agent.player(theirs)] * (self._key.players - 1)]
+        least, most = self._settings.blocks(self._rules[opponent.role], self._key.players)
+        openings = self._book.draw(most, [self._settings.seed, number])
+        size = max(1, CHUNK_GAMES // self._key.players)
+        first = 0
+        while first < most:
+            last = min(first + size, least if first < least else most)
+            yield play_match(self._key, players, openings[first:last])
+            first = last
+
+    def _standing(self, opponent: Opponent, test: Sprt, result: MatchResult) -> Standing:
+        _, most = self._settings.blocks(self._rules[opponent.role], self._key.players)
+        return Standing(
+            opponent=opponent.role,
+            name=opponent.agent.identity.name,
+            games=len(result.games),
+            cap=most * self._key.players,
+            wins=result.wins[0],
+            llr=test.llr(result.blocks()),
+            bounds=test.bounds,
+        )
+
+
+def row_of(opponent: Opponent, rule: GateRow, test: Sprt, result: MatchResult, match: str) -> GauntletRow:
+    """The row of a match that is over; the candidate is player 0."""
+    games, wins = len(result.games), result.wins[0]
+    low, high = block_interval(result.blocks())
+    return GauntletRow(
+        opponent=opponent.role,
+        agent=opponent.agent.identity,
+        games=games,
+        wins=wins,
+        losses=games - wins,
+        blocks=tuple(result.blocks()),
+        share=wins / games,
+        low=low,
+        high=high,
+        h0=test.h0,
+        h1=test.h1,
+        alpha=test.alpha,
+        beta=test.beta,
+        llr=test.llr(result.blocks()),
+        outcome=test.outcome(result.blocks()),
+        needs=rule.needs,
+        match=match,
+    )
+
+
+def reason_of(rows: Sequence[GauntletRow]) -> str:
+    """The verdict in words."""
+    row = rows[-1]
+    if row.passes:
+        return f"passed against {', '.join(each.opponent for each in rows)}"
+    score = f"won {row.wins} of {row.games} games against {row.opponent} ({row.share:.1%})"
+    if row.outcome is Outcome.FAILED:
+        return f"{score}: a share of {row.h1:.1%} or more is disproved"
+    return f"{score}: a share above {row.h0:.1%} is not proven at the cap"
