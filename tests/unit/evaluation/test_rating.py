@@ -219,7 +219,7 @@ def test_a_difference_to_a_stranger_is_an_error():
 def endings(players: int) -> st.SearchStrategy[list[Ending]]:
     agents = st.tuples(*[st.integers(0, 4).map(name)] * players)
     ranks = st.tuples(*[st.integers(1, players)] * players)
-    made = st.builds(lambda a, r, w: Ending.of(a, r, w), agents, ranks, st.integers(0, players - 1))
+    made = st.builds(Ending.of, agents, ranks, st.integers(0, players - 1))
     return st.lists(made, min_size=1, max_size=30)
 
 

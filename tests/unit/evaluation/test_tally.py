@@ -48,7 +48,7 @@ def test_the_same_net_with_other_simulations_is_another_agent():
 
 def test_a_game_stored_twice_counts_once():
     match = stored([net(1), HEURISTIC], [0, 1, 0, 0])
-    again = match.model_copy(update={"created_at": datetime(2030, 1, 1), "purpose": "again"})
+    again = match.model_copy(update={"created_at": datetime.fromisoformat("2030-01-01"), "purpose": "again"})
     found = tally_of([match, again, match], HEX2)
     assert found.games == 4
     assert found.played()[HEURISTIC.id] == 4

@@ -31,7 +31,7 @@ def name(number: int) -> str:
 def simulate(
     lineups: Sequence[Sequence[int]], elo: Sequence[float], seats: Sequence[float], seed: int
 ) -> Counter[Ending]:
-    """One game of each line-up (agents by seat) by the Plackett-Luce model: the order of strengths with Gumbel noise."""
+    """One game of each line-up (agents by seat) by the Plackett-Luce model: strengths with Gumbel noise, sorted."""
     rng = np.random.default_rng(seed)
     who = np.array(lineups)
     luck = (np.array(elo)[who] + np.array(seats)) / ELO + rng.gumbel(size=who.shape)
