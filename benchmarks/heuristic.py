@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from ringrift_core.evaluation.match import play_match
+from ringrift_core.evaluation.openings import random_openings
 from ringrift_core.game import GameBatch
 from ringrift_core.players.heuristic import HEURISTIC_V1, judge
 from ringrift_core.players.player import GreedyPlayer, HeuristicPlayer, Player, RandomPlayer, best, positions_of
@@ -32,7 +33,9 @@ def strength(board: str, name: str, players: int, games: int) -> dict[str, Any]:
     """First places of heuristic-v1 among equal opponents, with the bounds of a 95 % Wilson interval."""
     others = [opponent(name, SEED + seat) for seat in range(1, players)]
     started = perf_counter()
-    result = play_match(f"{board}_{players}p", [HeuristicPlayer(np.random.default_rng(SEED)), *others], games, SEED)
+    key = f"{board}_{players}p"
+    openings = random_openings(key, -(-games // players), SEED)
+    result = play_match(key, [HeuristicPlayer(np.random.default_rng(SEED)), *others], openings)
     share, low, high = result.share(0)
     return {
         "config": result.key,

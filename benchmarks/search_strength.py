@@ -15,6 +15,7 @@ import numpy as np
 
 from ringrift_core.commands.bench_engine import cpu_name
 from ringrift_core.evaluation.match import play_match
+from ringrift_core.evaluation.openings import random_openings
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.roster import player_of
 
@@ -29,7 +30,7 @@ def rung(key: ConfigKey, judge: str, more: int, less: int, games: int) -> dict[s
     rngs = map(np.random.default_rng, np.random.SeedSequence([SEED, 1]).spawn(key.players))
     players = [player_of(name, key, rng) for name, rng in zip(names, rngs, strict=True)]
     started = perf_counter()
-    result = play_match(str(key), players, games, SEED)
+    result = play_match(key, players, random_openings(key, -(-games // key.players), SEED))
     share, low, high = result.share(0)
     return {
         "game": str(key),

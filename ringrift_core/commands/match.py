@@ -7,6 +7,7 @@ import numpy as np
 from ringrift_core.commands.play import agent_names
 from ringrift_core.errors import RulesError
 from ringrift_core.evaluation.match import MatchResult, play_match
+from ringrift_core.evaluation.openings import openings_for
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.roster import player_of
 
@@ -22,7 +23,9 @@ def match(game: str, agents: str, games: int, seed: int, *, as_json: bool) -> st
         raise RulesError(f"a match of {key} has {seats} agents, not {len(names)}")
     names += names[-1:] * (key.players - len(names))
     rngs = map(np.random.default_rng, np.random.SeedSequence([seed, PLAYERS]).spawn(len(names)))
-    result = play_match(game, [player_of(name, key, rng) for name, rng in zip(names, rngs, strict=True)], games, seed)
+    players = [player_of(name, key, rng) for name, rng in zip(names, rngs, strict=True)]
+    openings, _ = openings_for(key, games, seed)
+    result = play_match(key, players, openings)
     return json.dumps(report(result, names)) if as_json else text_report(result, names)
 
 

@@ -1,29 +1,33 @@
 """A match: players against each other in every seat, all games in lockstep.
 
-Games come in blocks of one per seat rotation; those of a block begin with the same few random decisions, so no player
-profits from the luck of an opening or of a seat.
+Games come in blocks of one per seat rotation; those of a block begin with the same opening, so no player profits from
+the luck of an opening or of a seat.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import sqrt
 
 import numpy as np
 
 from ringrift_core.errors import RulesError
+from ringrift_core.evaluation.openings import Book, Opening, play_openings
+from ringrift_core.evaluation.stored_match import MatchAgent, StoredGame, StoredMatch
 from ringrift_core.game import GameBatch
 from ringrift_core.game.batch import IntArray
+from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.player import Player
 
-OPENING_DECISIONS = 4  # random decisions before the players take over: two turns, as a placement and a move make one
 WILSON_Z = 1.959964  # two-sided 95 %
+GAMES_AT_ONCE = 2048  # bounds the memory of a match: some 60 KB a game on the large boards
 
 
 @dataclass(frozen=True, slots=True)
 class MatchGame:
     """One game of a match; the decisions, forced ones included, replay it from the start of its configuration."""
 
-    opening_seed: int
+    opening: int  # number of the opening
     rotation: int  # agent i + 1 is player (i + rotation) % players
     winner: int  # player
     ranks: tuple[int, ...]  # competition rank of each player
@@ -52,6 +56,14 @@ class MatchResult:
             sum(game.ranks[player] for game in self.games) / len(self.games) for player in range(len(self.names))
         )
 
+    def blocks(self, player: int = 0) -> list[int]:
+        """In how many blocks the player won 0, 1, .. P of the P games, [P + 1]."""
+        seats = len(self.names)
+        counts = [0] * (seats + 1)
+        for first in range(0, len(self.games), seats):
+            counts[sum(game.winner == player for game in self.games[first : first + seats])] += 1
+        return counts
+
     def share(self, player: int) -> tuple[float, float, float]:
         """Share of first places of a player, and the bounds of its Wilson interval."""
         won = self.wins[player]
@@ -67,46 +79,63 @@ def wilson(won: int, games: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def play_match(
-    key: str, players: Sequence[Player], games: int, seed: int, opening_decisions: int = OPENING_DECISIONS
-) -> MatchResult:
-    """Play `games` games, rounded up to whole blocks of one per rotation; one player per agent.
+def play_match(key: str | ConfigKey, players: Sequence[Player], openings: Sequence[Opening]) -> MatchResult:
+    """Play one block of games from each opening; one player per agent, who bring their own generators.
 
-    `seed` makes the openings; the players bring their own generators.
+    A player may be named more than once and then decides for all its seats at a time. RulesError when a player
+    chooses what is not legal, or when anything does not fit.
     """
-    table = Table(key, players, games, seed)
-    table.open(opening_decisions)
-    while table.step():
-        pass
-    return table.result()
+    seats = ConfigKey.parse(str(key)).players
+    if len(players) != seats:
+        raise RulesError(f"{key} needs {seats} players, not {len(players)}")
+    if not openings:
+        raise RulesError("a match has at least one game")
+    games: list[MatchGame] = []
+    for first in range(0, len(openings), GAMES_AT_ONCE // seats):
+        table = Table(str(key), players, openings[first : first + GAMES_AT_ONCE // seats])
+        while table.step():
+            pass
+        games += table.games()
+    return MatchResult(str(key), tuple(player.name for player in players), tuple(games))
+
+
+def stored(
+    result: MatchResult, agents: Sequence[MatchAgent], *, book: Book | None, seed: int, purpose: str, now: datetime
+) -> StoredMatch:
+    """A match as it is kept; `agents` by player."""
+    return StoredMatch(
+        config_key=result.key,
+        agents=tuple(agents),
+        book=book.record if book else None,
+        seed=seed,
+        purpose=purpose,
+        created_at=now,
+        games=tuple(
+            StoredGame(
+                opening=game.opening,
+                rotation=game.rotation,
+                winner=game.winner,
+                ranks=game.ranks,
+                reason=game.reason,
+                plies=game.plies,
+                decisions=game.decisions,
+            )
+            for game in result.games
+        ),
+    )
 
 
 class Table:
-    """The games of a match while they are played."""
+    """Games while they are played: a block of one per rotation from each opening."""
 
-    def __init__(self, key: str, players: Sequence[Player], games: int, seed: int) -> None:
-        agents = len(players)
-        if games < 1:
-            raise RulesError("a match has at least one game")
-        blocks = -(-games // agents)
-        self._key = key
+    def __init__(self, key: str, players: Sequence[Player], openings: Sequence[Opening]) -> None:
+        seats = len(players)
         self._players = players
-        self._batch = GameBatch.start(key, blocks * agents)
-        if self._batch.variant.players != agents:
-            raise RulesError(f"{key} needs {self._batch.variant.players} players, not {agents}")
-        self._seeds = np.random.default_rng(seed).integers(1, 1 << 31, blocks)
-        self._rotations = np.tile(np.arange(agents), blocks)
-        self._decisions: list[list[int]] = [[] for _ in range(blocks * agents)]
-
-    def open(self, decisions: int) -> None:
-        """Play the same random decisions in all games of a block."""
-        lots = np.array([np.random.default_rng(seed).random(decisions) for seed in self._seeds])
-        lots = np.repeat(lots, len(self._players), axis=0)
-        for i in range(decisions):
-            active = self._advance()
-            legal = self._batch.legal(active)
-            picks = (lots[active, i] * np.diff(legal.offsets)).astype(np.int64)
-            self._apply(active, legal.ids[legal.offsets[:-1] + picks].astype(np.int64))
+        self._deciders = [players.index(player) for player in players]  # the same player decides once for all its seats
+        self._openings = [opening for opening in openings for _ in players]
+        self._rotations = np.tile(np.arange(seats), len(openings))
+        self._batch = GameBatch.start(key, len(self._openings))
+        self._decisions = play_openings(self._batch, self._openings)
 
     def step(self) -> bool:
         """One decision in every game that is not over; False when all are."""
@@ -116,30 +145,33 @@ class Table:
         mover = self._batch.mover[active].astype(np.int64)
         agents = self._batch.agent_of_seat[active, mover - 1].astype(np.int64)
         players = (agents - 1 + self._rotations[active]) % len(self._players)
-        for player in np.unique(players):
-            rows = active[players == player]
-            self._apply(rows, self._players[player].choose(self._batch, rows))
+        deciders = np.array(self._deciders)[players]
+        for decider in np.unique(deciders):
+            rows = active[deciders == decider]
+            self._apply(self._players[decider], rows)
         return True
 
-    def result(self) -> MatchResult:
+    def games(self) -> list[MatchGame]:
         """The records, once every game is over."""
-        names = tuple(player.name for player in self._players)
-        return MatchResult(self._key, names, tuple(self._game(row) for row in range(len(self._batch))))
-
-    def _game(self, row: int) -> MatchGame:
-        batch, agents = self._batch, len(self._players)
-        rotation = int(self._rotations[row])
-        seated = [(int(agent) - 1 + rotation) % agents for agent in batch.agent_of_seat[row]]
-        by_seat = batch.ranks([row])[0]
-        return MatchGame(
-            opening_seed=int(self._seeds[row // agents]),
-            rotation=rotation,
-            winner=seated[int(batch.winner[row]) - 1],
-            ranks=tuple(int(by_seat[seated.index(player)]) for player in range(agents)),
-            reason=batch.reasons()[row],
-            plies=int(batch.plies[row]),
-            decisions=tuple(self._decisions[row]),
-        )
+        batch, seats = self._batch, len(self._players)
+        seat_ranks, winners, reasons = batch.ranks(), batch.winner, batch.reasons()
+        agents, plies = batch.agent_of_seat, batch.plies
+        games = []
+        for row, opening in enumerate(self._openings):
+            rotation = int(self._rotations[row])
+            seated = [(int(agent) - 1 + rotation) % seats for agent in agents[row]]
+            games.append(
+                MatchGame(
+                    opening=opening.number,
+                    rotation=rotation,
+                    winner=seated[int(winners[row]) - 1],
+                    ranks=tuple(int(seat_ranks[row, seated.index(player)]) for player in range(seats)),
+                    reason=reasons[row],
+                    plies=int(plies[row]),
+                    decisions=tuple(self._decisions[row]),
+                )
+            )
+        return games
 
     def _advance(self) -> IntArray:
         """Play what is forced; return the games that go on."""
@@ -149,7 +181,11 @@ class Table:
             self._decisions[row] += forced[i].tolist()
         return active[~self._batch.over[active]]
 
-    def _apply(self, rows: IntArray, chosen: IntArray) -> None:
-        self._batch.apply(chosen, rows)
+    def _apply(self, player: Player, rows: IntArray) -> None:
+        chosen = player.choose(self._batch, rows)
+        try:
+            self._batch.apply(chosen, rows)
+        except RulesError as error:
+            raise RulesError(f"{player.name} chose what cannot be played: {error}") from error
         for row, decision in zip(rows, chosen, strict=True):
             self._decisions[row].append(int(decision))

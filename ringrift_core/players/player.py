@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ringrift_core.game.batch import GameBatch, IntArray, Ragged
+from ringrift_core.game.rules import layout as at
 from ringrift_core.players.heuristic import GREEDY, HEURISTIC_V1, Weights, judge
 from ringrift_core.search.evaluator import Evaluator, Positions
 
@@ -72,15 +73,28 @@ class GreedyPlayer(JudgingPlayer):
 class PolicyPlayer:
     """The decision with the highest logit of an evaluator, without search."""
 
-    def __init__(self, name: str, evaluator: Evaluator, rng: np.random.Generator) -> None:
+    def __init__(self, name: str, evaluator: Evaluator, rng: np.random.Generator, drawn_turns: int = 0) -> None:
+        """In the first `drawn_turns` turns of a game the decision is drawn by the policy instead."""
         self.name = name
         self._evaluator = evaluator
         self._rng = rng
+        self._drawn_turns = drawn_turns
 
     def choose(self, batch: GameBatch, rows: IntArray) -> IntArray:
         """The decisions with the highest logits."""
         positions = positions_of(batch, rows)
-        return best(positions.legal, self._evaluator.evaluate(positions).logits, self._rng)
+        logits = self._evaluator.evaluate(positions).logits
+        if self._drawn_turns:
+            early = np.repeat(in_first_turns(batch, rows, self._drawn_turns), np.diff(positions.legal.offsets))
+            noise = self._rng.gumbel(size=len(logits)).astype(np.float32)
+            logits = logits + np.where(early, noise, np.float32(0))  # the highest sum is a draw by the softmax
+        return best(positions.legal, logits, self._rng)
+
+
+def in_first_turns(batch: GameBatch, rows: IntArray, turns: int) -> npt.NDArray[np.bool_]:
+    """Which games are in one of their first `turns` turns, [k]."""
+    early: npt.NDArray[np.bool_] = batch.states[rows, at.TURN] <= turns
+    return early
 
 
 def positions_of(batch: GameBatch, rows: IntArray) -> Positions:

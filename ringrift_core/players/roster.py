@@ -1,7 +1,8 @@
 """The roster: players and judges by name, as commands and job specs give them.
 
 A judge is `random`, `heuristic` or the path of a checkpoint; a player is also `greedy`, or a judge with `:N` for a
-search of N simulations, `:0` for its policy alone. torch is imported for a checkpoint only.
+search of N simulations, `:0` for its policy alone. No player of the roster adds noise to its search. torch is imported
+for a checkpoint only.
 """
 
 import hashlib
@@ -13,19 +14,23 @@ from pathlib import Path
 import numpy as np
 
 from ringrift_core.errors import RulesError
+from ringrift_core.evaluation.stored_match import MatchAgent
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST, HeuristicEvaluator
 from ringrift_core.players.player import GreedyPlayer, HeuristicPlayer, Player, PolicyPlayer, RandomPlayer
 from ringrift_core.players.search_player import SearchPlayer
 from ringrift_core.search.evaluator import Evaluator, UniformEvaluator
 
-SIMPLE: dict[str, Callable[[np.random.Generator], Player]] = {
-    "random": RandomPlayer,
-    "greedy": GreedyPlayer,
-    "heuristic": HeuristicPlayer,
+UNIFORM_DIGEST = hashlib.sha256(b"uniform").hexdigest()
+# players without a judge: label, how to make one, and a digest that stands for what it does
+SIMPLE: dict[str, tuple[str, Callable[[np.random.Generator], Player], str]] = {
+    "random": ("random", RandomPlayer, hashlib.sha256(b"random").hexdigest()),
+    "greedy": ("greedy", GreedyPlayer, hashlib.sha256(b"greedy").hexdigest()),
+    "heuristic": ("heuristic-v1", HeuristicPlayer, HEURISTIC_V1_DIGEST),
 }
 NET_SIMS = 64  # of a net when no number is given
 SIMS_MAX = 100_000
+NAME_MAX = 180  # characters of a label, the number of simulations not counted
 BATCH = 128  # positions at a time where nothing measured says better
 
 
@@ -37,12 +42,22 @@ class Judge:
     sha256: str
     evaluator: Evaluator
     batch: int  # positions that it judges best at a time
+    version: int | None = None  # of a net
+    evaluations: int | None = None  # positions judged in the selfplay that made a net, where its checkpoint says
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Somebody who can be seated: who it is, and its players, which share one judge."""
+
+    identity: MatchAgent
+    player: Callable[[np.random.Generator], Player]  # a new one, with its own generator
 
 
 def judge_of(name: str, key: ConfigKey, *, device: str = "auto", deterministic: bool = False) -> Judge:
     """The judge of a name; RulesError or StorageError says why there is none."""
     if name == "random":
-        return Judge("uniform", hashlib.sha256(b"uniform").hexdigest(), UniformEvaluator(), BATCH)
+        return Judge("uniform", UNIFORM_DIGEST, UniformEvaluator(), BATCH)
     if name == "heuristic":
         return Judge("heuristic-v1", HEURISTIC_V1_DIGEST, HeuristicEvaluator(), BATCH)
     path = Path(name)
@@ -56,21 +71,56 @@ def judge_of(name: str, key: ConfigKey, *, device: str = "auto", deterministic: 
 
     checkpoint = load_checkpoint(path, key)
     evaluator = make_evaluator(checkpoint.net, choose_device(device), deterministic=deterministic)
-    return Judge(f"{path.stem} v{checkpoint.head.version}", checkpoint.sha256, evaluator, evaluator.batch)
+    head = checkpoint.head
+    made_of = head.data.get("evaluations")
+    return Judge(
+        f"{path.stem} v{head.version}",
+        checkpoint.sha256,
+        evaluator,
+        evaluator.batch,
+        head.version,
+        made_of if type(made_of) is int and made_of >= 0 else None,
+    )
 
 
 def player_of(text: str, key: ConfigKey, rng: np.random.Generator) -> Player:
     """The player of `NAME[:SIMS]`; RulesError or StorageError says why there is none."""
+    return agent_of(text, key).player(rng)
+
+
+def agent_of(
+    text: str,
+    key: ConfigKey,
+    *,
+    net_sims: int = NET_SIMS,
+    drawn_turns: int = 0,
+    device: str = "auto",
+    deterministic: bool = False,
+) -> Agent:
+    """The agent of `NAME[:SIMS]`; RulesError or StorageError says why there is none.
+
+    A net without a number searches with `net_sims` simulations. `drawn_turns` has judges draw their decisions in the
+    first turns of a game: for experiments that need different games from one opening; the identity does not show it.
+    """
     name, sims = _parse(text)
     if sims is None and name in SIMPLE:
-        return SIMPLE[name](rng)
+        label, make, digest = SIMPLE[name]
+        return Agent(MatchAgent(name=label, sha256=digest, sims=None), make)
     if name == "greedy":
         raise RulesError("greedy has no search; heuristic:64 is the heuristic with 64 simulations")
-    judge = judge_of(name, key)
-    if sims == 0:
-        return PolicyPlayer(f"{judge.name}:0", judge.evaluator, rng)
-    number = NET_SIMS if sims is None else sims
-    return SearchPlayer(f"{judge.name}:{number}", judge.evaluator, number, rng)
+    judge = judge_of(name, key, device=device, deterministic=deterministic)
+    number = net_sims if sims is None else sims
+    label = f"{judge.name[:NAME_MAX]}:{number}"
+
+    def player(rng: np.random.Generator) -> Player:
+        if number == 0:
+            return PolicyPlayer(label, judge.evaluator, rng, drawn_turns)
+        return SearchPlayer(label, judge.evaluator, number, rng, drawn_turns=drawn_turns)
+
+    identity = MatchAgent(
+        name=label, sha256=judge.sha256, sims=number, version=judge.version, evaluations=judge.evaluations
+    )
+    return Agent(identity, player)
 
 
 def _parse(text: str) -> tuple[str, int | None]:

@@ -5,6 +5,7 @@ import pytest
 
 from ringrift_core.errors import RulesError
 from ringrift_core.evaluation.match import MatchResult, play_match, wilson
+from ringrift_core.evaluation.openings import random_openings
 from ringrift_core.game import Game, GameBatch
 from ringrift_core.players.player import GreedyPlayer, RandomPlayer
 
@@ -13,7 +14,8 @@ def match(key: str, games: int, seed: int = 3, opening: int = 4) -> MatchResult:
     """A greedy player among random ones."""
     n = int(key[-2])
     randoms = [RandomPlayer(np.random.default_rng(i)) for i in range(1, n)]
-    return play_match(key, [GreedyPlayer(np.random.default_rng(0)), *randoms], games, seed, opening)
+    openings = random_openings(key, -(-games // n), seed, opening)
+    return play_match(key, [GreedyPlayer(np.random.default_rng(0)), *randoms], openings)
 
 
 @pytest.mark.parametrize("key", ["square8_2p", "hex8_3p", "hex8_4p"])
@@ -35,8 +37,8 @@ def test_a_block_is_one_opening_in_every_rotation():
     for first in range(0, 9, 3):
         block = result.games[first : first + 3]
         assert [game.rotation for game in block] == [0, 1, 2]
-        assert len({game.opening_seed for game in block}) == 1
-    assert len({game.opening_seed for game in result.games}) == 3
+        assert len({game.opening for game in block}) == 1
+    assert len({game.opening for game in result.games}) == 3
 
 
 def choices(key: str, decisions: tuple[int, ...], many: int) -> list[int]:
@@ -81,7 +83,9 @@ def test_a_match_needs_games_and_as_many_players_as_seats():
     with pytest.raises(RulesError):
         match("hex8_2p", 0)
     with pytest.raises(RulesError):
-        play_match("hex8_3p", [RandomPlayer(np.random.default_rng(1))] * 2, 6, 1)
+        play_match("hex8_3p", [RandomPlayer(np.random.default_rng(1))] * 2, random_openings("hex8_3p", 2, 1))
+    with pytest.raises(RulesError, match="at least one game"):
+        play_match("hex8_2p", [RandomPlayer(np.random.default_rng(1))] * 2, [])
 
 
 def test_the_wilson_interval_is_that_of_the_literature():

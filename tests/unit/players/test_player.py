@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ringrift_core.evaluation.match import play_match
+from ringrift_core.evaluation.match import MatchResult, play_match
+from ringrift_core.evaluation.openings import random_openings
 from ringrift_core.game import GameBatch
 from ringrift_core.game.batch import Ragged
 from ringrift_core.players.heuristic import HeuristicEvaluator
@@ -20,6 +21,10 @@ from tests.property.random_games import random_batch
 
 def generator(seed: int = 1) -> np.random.Generator:
     return np.random.default_rng(seed)
+
+
+def match(key: str, seated: list[Player], games: int) -> MatchResult:
+    return play_match(key, seated, random_openings(key, games // len(seated), 1))
 
 
 def players() -> list[Player]:
@@ -76,7 +81,7 @@ def test_epsilon_strays_that_often():
 
 @pytest.mark.parametrize(("board", "games"), [("square8", 40), ("hex8", 40), ("square19", 4), ("hexagonal", 4)])
 def test_heuristic_beats_random(board, games):
-    result = play_match(f"{board}_2p", [HeuristicPlayer(generator(1)), RandomPlayer(generator(2))], games, 1)
+    result = match(f"{board}_2p", [HeuristicPlayer(generator(1)), RandomPlayer(generator(2))], games)
     assert result.wins[0] >= 0.9 * games
 
 
@@ -84,13 +89,13 @@ def test_heuristic_beats_random(board, games):
 @pytest.mark.parametrize("board", ["square8", "hex8"])
 def test_heuristic_beats_several_randoms(board, players, least):
     randoms = [RandomPlayer(generator(seed)) for seed in range(2, players + 1)]
-    result = play_match(f"{board}_{players}p", [HeuristicPlayer(generator(1)), *randoms], 60, 1)
+    result = match(f"{board}_{players}p", [HeuristicPlayer(generator(1)), *randoms], 60)
     assert result.wins[0] >= least * len(result.games)
 
 
 @pytest.mark.parametrize("board", ["square8", "hex8"])
 def test_heuristic_beats_greedy_beats_random(board):
-    result = play_match(f"{board}_2p", [HeuristicPlayer(generator(1)), GreedyPlayer(generator(2))], 40, 1)
+    result = match(f"{board}_2p", [HeuristicPlayer(generator(1)), GreedyPlayer(generator(2))], 40)
     assert result.wins[0] >= 28
-    result = play_match(f"{board}_2p", [GreedyPlayer(generator(1)), RandomPlayer(generator(2))], 40, 1)
+    result = match(f"{board}_2p", [GreedyPlayer(generator(1)), RandomPlayer(generator(2))], 40)
     assert result.wins[0] >= 24
