@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, floor, log10
 
-TICKS = 6  # about so many
+TICKS = 7  # at most so many, and one more
 DECADES_MIN = 1.5  # positive values that span so many powers of ten get a logarithmic axis
 MANY_DECADES = 3
 

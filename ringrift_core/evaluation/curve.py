@@ -196,7 +196,7 @@ def _json_point(point: Point) -> dict[str, object]:
 
 def text_table(curve: Curve) -> str:
     """The points as text."""
-    lines = [f"{curve.tally.key}: {len(curve.points)} nets by {curve.axis.value}"]
+    lines = [f"{curve.tally.key}, nets: {len(curve.points)}, by {curve.axis.value}"]
     for point in curve.points:
         against = "  ".join(
             f"{yardstick.name} {share.value:.1%} of {share.games}"

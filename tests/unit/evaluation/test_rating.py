@@ -44,7 +44,7 @@ def finishing(games: Counter[Ending]) -> list[list[int]]:
 
 def test_two_players_agree_with_choix():
     games = simulate(round_robin(5, 80), [1200, 1350, 1100, 1500, 1250], [0, 0], 1)
-    oracle = choix.ilsr_pairwise(5, [tuple(order) for order in finishing(games)])
+    oracle = choix.ilsr_pairwise(5, [(order[0], order[1]) for order in finishing(games)])
     found = elos(rate(tally(without_seats(games)), NO_PRIOR))
     for agent in range(5):
         assert found[name(agent)] == pytest.approx(1200 + ELO * (oracle[agent] - oracle[0]), abs=1)
@@ -62,7 +62,7 @@ def test_orders_of_several_agree_with_choix(players):
 
 def test_the_prior_is_that_of_choix():
     games = simulate(round_robin(3, 10), [1200, 1600, 900], [0, 0], 4)
-    oracle = choix.opt_pairwise(3, [tuple(order) for order in finishing(games)], alpha=0.25, tol=1e-9)
+    oracle = choix.opt_pairwise(3, [(order[0], order[1]) for order in finishing(games)], alpha=0.25, tol=1e-9)
     orders = finishing(games)
     rows = Orders(np.array(orders), np.tile([0, 1], (len(orders), 1)), np.ones(len(orders)))
     turned = Orders(rows.agents, rows.seats[:, ::-1], rows.weights)
