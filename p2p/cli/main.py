@@ -244,9 +244,7 @@ def tournament(
 
 @app.command()
 def curve(
-    results: Annotated[
-        list[Path], typer.Argument(metavar="RESULTS...", help="Folders of matches, or matches.", show_default=False)
-    ],
+    results: Annotated[list[Path], typer.Argument(help="Folders of matches, or matches.", show_default=False)],
     svg: Annotated[str | None, typer.Option(help="Write a picture to this file (- for standard output).")] = None,
     game: Annotated[
         str | None, typer.Option(help="Config key, such as hex8_2p (default: the only one there is).")

@@ -32,11 +32,11 @@ class Consistency:
 
 @dataclass(frozen=True, slots=True)
 class _Games:
-    """The endings as arrays; places are by seat."""
+    """The finishes as arrays; places are by seat."""
 
-    agents: IndexArray  # [endings, players]
-    places: IndexArray  # [endings, players]
-    counts: FloatArray  # [endings]
+    agents: IndexArray  # [finishes, players]
+    places: IndexArray  # [finishes, players]
+    counts: FloatArray  # [finishes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ class _Tables:
 
 def check(ratings: Ratings) -> Consistency:
     """Compare the games with what the fit expects of them."""
-    endings = ratings.tally.endings
+    finishes = ratings.tally.finishes
     number = {agent: index for index, agent in enumerate(ratings.agents)}
     games = _Games(
-        np.array([[number[agent] for agent in ending.agents] for ending in endings], np.int64),
-        np.array([ending.places for ending in endings], np.int64),
-        np.array(list(endings.values()), np.float64),
+        np.array([[number[agent] for agent in finish.agents] for finish in finishes], np.int64),
+        np.array([finish.places for finish in finishes], np.int64),
+        np.array(list(finishes.values()), np.float64),
     )
     triads, sure = _triads(games, len(number))
     statistic, freedom, worst = _residual(_tables(games, ratings), ratings)

@@ -139,10 +139,10 @@ def _places(nets: Iterable[MatchAgent]) -> tuple[Axis, list[float]]:
 def _share(tally: Tally, net: str, yardstick: str) -> Share | None:
     """Games of the one net against copies of the yardstick alone."""
     table = sorted([net, *[yardstick] * (tally.key.players - 1)])
-    games = {ending: count for ending, count in tally.endings.items() if sorted(ending.agents) == table}
+    games = {finish: count for finish, count in tally.finishes.items() if sorted(finish.agents) == table}
     if not games:
         return None
-    return Share(sum(count for ending, count in games.items() if ending.winner == net), sum(games.values()))
+    return Share(sum(count for finish, count in games.items() if finish.winner == net), sum(games.values()))
 
 
 def _baselines(ratings: Ratings) -> tuple[tuple[str, float], ...]:

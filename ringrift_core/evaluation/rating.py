@@ -115,9 +115,9 @@ class Ratings:
 
 def rate(tally: Tally, virtual_draws: float = VIRTUAL_DRAWS) -> Ratings:
     """Fit all games of a tally; RulesError when there are none. `virtual_draws` > 0 is the weight of the prior."""
-    if not tally.endings:
+    if not tally.finishes:
         raise RulesError(f"there are no games of {tally.key} to rate")
-    agents = tuple(sorted({agent for ending in tally.endings for agent in ending.agents}))
+    agents = tuple(sorted({agent for finish in tally.finishes for agent in finish.agents}))
     orders = orders_of(tally, agents)
     strengths = fit(orders, len(agents), virtual_draws * PRECISION_OF_A_DRAW)
     played = tally.played()
@@ -129,9 +129,9 @@ def orders_of(tally: Tally, agents: tuple[str, ...]) -> Orders:
     """The games as orders; a tie is spread evenly over the orders that it allows, as a draw is half a win each."""
     number = {agent: index for index, agent in enumerate(agents)}
     games: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
-    for ending, count in tally.endings.items():
-        began = [number[agent] for agent in ending.agents]
-        allowed = _allowed(ending.places)
+    for finish, count in tally.finishes.items():
+        began = [number[agent] for agent in finish.agents]
+        allowed = _allowed(finish.places)
         for seats in allowed:
             row = tuple([began[seat] for seat in seats]), seats
             games[row] = games.get(row, 0.0) + count / len(allowed)

@@ -19,7 +19,7 @@ GAME_DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Finish:
     """Who began where and who came in where; `of` makes one from competition ranks."""
 
     agents: tuple[
@@ -28,10 +28,10 @@ class Ending:
     places: tuple[int, ...]  # 1 for the winner alone, then 2, 3, ..; those with equal places are tied
 
     @staticmethod
-    def of(agents: tuple[str, ...], ranks: tuple[int, ...], winner: int) -> "Ending":
-        """The ending with these ranks by agent; agent number `winner` (from 0) is first whatever else has rank 1."""
+    def of(agents: tuple[str, ...], ranks: tuple[int, ...], winner: int) -> "Finish":
+        """The finish with these ranks by agent; agent number `winner` (from 0) is first whatever else has rank 1."""
         others = sorted({rank for agent, rank in enumerate(ranks) if agent != winner})
-        return Ending(
+        return Finish(
             agents, tuple(1 if agent == winner else others.index(rank) + 2 for agent, rank in enumerate(ranks))
         )
 
@@ -46,22 +46,22 @@ class Tally:
     """All games of one configuration."""
 
     key: ConfigKey
-    endings: Mapping[Ending, int]  # how many games
+    finishes: Mapping[Finish, int]  # how many games
     agents: Mapping[str, MatchAgent]  # by id: the latest label, and what any match knows of it
     matches: int
 
     @property
     def games(self) -> int:
         """How many games."""
-        return sum(self.endings.values())
+        return sum(self.finishes.values())
 
     def played(self) -> Counter[str]:
         """Games of each agent; one that took several seats of a game played one game."""
-        return _sum((agent, count) for ending, count in self.endings.items() for agent in set(ending.agents))
+        return _sum((agent, count) for finish, count in self.finishes.items() for agent in set(finish.agents))
 
     def won(self) -> Counter[str]:
         """First places of each agent, whichever of its seats won."""
-        return _sum((ending.winner, count) for ending, count in self.endings.items())
+        return _sum((finish.winner, count) for finish, count in self.finishes.items())
 
 
 def tallies(matches: Iterable[StoredMatch]) -> dict[str, Tally]:
@@ -74,7 +74,7 @@ def tallies(matches: Iterable[StoredMatch]) -> dict[str, Tally]:
 
 def tally_of(matches: Iterable[StoredMatch], key: ConfigKey) -> Tally:
     """The tally of one configuration; RulesError when no match is of it."""
-    found = tallies(match for match in matches if match.config_key == str(key)).get(str(key))
+    found = tallies(matches).get(str(key))
     if found is None:
         raise RulesError(f"there are no stored games of {key} to count")
     return found
@@ -82,7 +82,7 @@ def tally_of(matches: Iterable[StoredMatch], key: ConfigKey) -> Tally:
 
 @dataclass(slots=True)
 class _Count:
-    endings: Counter[Ending] = field(default_factory=Counter)
+    finishes: Counter[Finish] = field(default_factory=Counter)
     labels: dict[str, tuple[datetime, MatchAgent]] = field(default_factory=dict)
     seen: set[bytes] = field(default_factory=set)
     matches: int = 0
@@ -93,15 +93,15 @@ class _Count:
         for agent in match.agents:
             self._label(made, agent)
         for game in match.games:
-            ending = _ending(match, game)
-            digest = _digest(ending.agents, game)
+            finish = _finish(match, game)
+            digest = _digest(finish.agents, game)
             if digest not in self.seen:
                 self.seen.add(digest)
-                self.endings[ending] += 1
+                self.finishes[finish] += 1
 
     def tally(self, key: ConfigKey) -> Tally:
         agents = {name: self.labels[name][1] for name in sorted(self.labels)}
-        return Tally(key, dict(self.endings), agents, self.matches)
+        return Tally(key, dict(self.finishes), agents, self.matches)
 
     def _label(self, made: datetime, agent: MatchAgent) -> None:
         """The latest label stays; version and evaluations also from an older one where the latest lacks them."""
@@ -114,9 +114,9 @@ class _Count:
         self.labels[agent.id] = new[0], new[1].model_copy(update=missing)
 
 
-def _ending(match: StoredMatch, game: StoredGame) -> Ending:
+def _finish(match: StoredMatch, game: StoredGame) -> Finish:
     players = [(number + game.rotation) % match.players for number in range(match.players)]
-    return Ending.of(
+    return Finish.of(
         tuple(match.agents[player].id for player in players),
         tuple(game.ranks[player] for player in players),
         players.index(game.winner),

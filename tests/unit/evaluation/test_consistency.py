@@ -5,17 +5,17 @@ import pytest
 
 from ringrift_core.evaluation.consistency import check
 from ringrift_core.evaluation.rating import rate
-from ringrift_core.evaluation.tally import Ending
+from ringrift_core.evaluation.tally import Finish
 from tests.unit.evaluation.tournaments import name, round_robin, simulate, tally
 
 
-def ring(won: int, lost: int) -> dict[Ending, int]:
+def ring(won: int, lost: int) -> dict[Finish, int]:
     """0 beats 1, 1 beats 2, 2 beats 0, from either seat."""
     games = {}
     for winner, loser in ((0, 1), (1, 2), (2, 0)):
         for agents, places in (((winner, loser), (1, 2)), ((loser, winner), (2, 1))):
-            games[Ending((name(agents[0]), name(agents[1])), places)] = won
-            games[Ending((name(agents[0]), name(agents[1])), (places[1], places[0]))] = lost
+            games[Finish((name(agents[0]), name(agents[1])), places)] = won
+            games[Finish((name(agents[0]), name(agents[1])), (places[1], places[0]))] = lost
     return games
 
 
@@ -60,7 +60,7 @@ def test_a_ring_of_few_games_is_not_sure():
 
 def test_the_pair_with_a_sick_game_source_is_named():
     games = simulate(round_robin(4, 200), [1200, 1220, 1180, 1200], [0, 0], 2)
-    games.update({Ending((name(3), name(1)), (1, 2)): 100, Ending((name(1), name(3)), (2, 1)): 100})
+    games.update({Finish((name(3), name(1)), (1, 2)): 100, Finish((name(1), name(3)), (2, 1)): 100})
     found = check(rate(tally(games)))
     assert found.p_value is not None
     assert found.p_value < 0.001
@@ -68,15 +68,15 @@ def test_the_pair_with_a_sick_game_source_is_named():
 
 
 def test_too_few_games_for_a_test_are_no_p_value():
-    found = check(rate(tally({Ending((name(1), name(0)), (1, 2)): 30, Ending((name(0), name(1)), (1, 2)): 3})))
+    found = check(rate(tally({Finish((name(1), name(0)), (1, 2)): 30, Finish((name(0), name(1)), (1, 2)): 3})))
     assert (found.p_value, found.freedom, found.worst) == (None, 0.0, ())
-    assert check(rate(tally({Ending((name(1), name(1)), (1, 2)): 9}))).p_value is None
+    assert check(rate(tally({Finish((name(1), name(1)), (1, 2)): 9}))).p_value is None
 
 
 def test_an_upset_between_unequal_agents_is_no_alarm():
     """The expected number of upsets is far below 5, where a chi-square would explode."""
     games = simulate(round_robin(3, 200), [1200, 1230, 1180], [0, 0], 5)
-    games.update({Ending((name(1), name(4)), (1, 2)): 400, Ending((name(4), name(0)), (1, 2)): 1})
+    games.update({Finish((name(1), name(4)), (1, 2)): 400, Finish((name(4), name(0)), (1, 2)): 1})
     found = check(rate(tally(games)))
     assert found.freedom == pytest.approx(1, abs=0.1)
     assert found.p_value is not None

@@ -160,6 +160,13 @@ def test_everything_stands_inside_the_picture():
             assert 0 < float(text.get("y", "")) < height
 
 
+def test_error_bars_longer_than_the_rest_of_the_picture_are_not_clipped():
+    root = ET.fromstring(svg_curve(curve([meeting(net(1, version=1), net(2, version=2), 1, 2)])))
+    assert len(marks(root, "elo")) == 2
+    for _, _, low, high in marks(root, "elo"):
+        assert 470 < high < low < 700
+
+
 def test_one_net_with_one_opponent_is_a_curve():
     found = curve([meeting(net(1, version=1, evaluations=52_000), HEURISTIC, 5, 10)])
     (point,) = found.points

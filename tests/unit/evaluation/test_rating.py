@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ringrift_core.errors import RulesError
 from ringrift_core.evaluation.plackett_luce import Orders, fit
 from ringrift_core.evaluation.rating import ANCHOR, ELO, Link, Ratings, rate
-from ringrift_core.evaluation.tally import Ending, Tally
+from ringrift_core.evaluation.tally import Finish, Tally
 from ringrift_core.game.config_key import ConfigKey
 from tests.unit.evaluation.tournaments import name, round_robin, simulate, tally
 
@@ -23,21 +23,21 @@ def elos(ratings: Ratings) -> dict[str, float]:
     return {row.agent: row.elo for row in ratings.ratings()}
 
 
-def without_seats(games: Counter[Ending]) -> Counter[Ending]:
+def without_seats(games: Counter[Finish]) -> Counter[Finish]:
     """Every game in every seating, so that no seat has an advantage and nothing else changes."""
-    turned: Counter[Ending] = Counter()
-    for ending, number in games.items():
-        for seats in permutations(range(len(ending.agents))):
-            turned[Ending(tuple(ending.agents[s] for s in seats), tuple(ending.places[s] for s in seats))] += number
+    turned: Counter[Finish] = Counter()
+    for finish, number in games.items():
+        for seats in permutations(range(len(finish.agents))):
+            turned[Finish(tuple(finish.agents[s] for s in seats), tuple(finish.places[s] for s in seats))] += number
     return turned
 
 
-def finishing(games: Counter[Ending]) -> list[list[int]]:
+def finishing(games: Counter[Finish]) -> list[list[int]]:
     """The orders as choix takes them, of agents by number."""
     number = {name(agent): agent for agent in range(9)}
     return [
-        [number[ending.agents[seat]] for seat in sorted(range(len(ending.places)), key=ending.places.__getitem__)]
-        for ending, count in games.items()
+        [number[finish.agents[seat]] for seat in sorted(range(len(finish.places)), key=finish.places.__getitem__)]
+        for finish, count in games.items()
         for _ in range(count)
     ]
 
@@ -75,14 +75,14 @@ def test_the_prior_is_that_of_choix():
 
 
 def test_nine_of_ten_games_are_382_elo():
-    games = {Ending((name(1), name(0)), (1, 2)): 450, Ending((name(0), name(1)), (2, 1)): 450}
-    games |= {Ending((name(1), name(0)), (2, 1)): 50, Ending((name(0), name(1)), (1, 2)): 50}
+    games = {Finish((name(1), name(0)), (1, 2)): 450, Finish((name(0), name(1)), (2, 1)): 450}
+    games |= {Finish((name(1), name(0)), (2, 1)): 50, Finish((name(0), name(1)), (1, 2)): 50}
     assert elos(rate(tally(games), NO_PRIOR)) == pytest.approx({ANCHOR: 1200, name(1): 1200 + 381.7}, abs=0.1)
 
 
 def test_one_win_of_three_against_two_copies_is_equality():
     seatings = set(permutations([name(1), name(0), name(0)]))
-    games = {Ending(agents, places): 10 for agents in seatings for places in permutations((1, 2, 3))}
+    games = {Finish(agents, places): 10 for agents in seatings for places in permutations((1, 2, 3))}
     found = rate(tally(games))
     assert found.difference(name(1), ANCHOR)[0] == pytest.approx(0, abs=1e-6)
 
@@ -94,19 +94,19 @@ def test_the_odds_of_a_share_against_copies_are_the_elo():
     for agents in seatings:
         seat = agents.index(name(1))
         for places in permutations((1, 2, 3)):
-            games[Ending(agents, places)] = {1: 600, 2: 300, 3: 100}[places[seat]]
+            games[Finish(agents, places)] = {1: 600, 2: 300, 3: 100}[places[seat]]
     assert rate(tally(games), NO_PRIOR).difference(name(1), ANCHOR)[0] == pytest.approx(190.8, abs=0.1)
 
 
 def test_a_tie_is_half_of_each_order():
     agents = (name(0), name(1), name(2))
-    tied = {Ending(agents, (1, 2, 2)): 4, Ending(agents, (3, 1, 2)): 6, Ending(agents, (2, 2, 1)): 2}
+    tied = {Finish(agents, (1, 2, 2)): 4, Finish(agents, (3, 1, 2)): 6, Finish(agents, (2, 2, 1)): 2}
     spread = {
-        Ending(agents, (1, 2, 3)): 2,
-        Ending(agents, (1, 3, 2)): 2,
-        Ending(agents, (3, 1, 2)): 6,
-        Ending(agents, (2, 3, 1)): 1,
-        Ending(agents, (3, 2, 1)): 1,
+        Finish(agents, (1, 2, 3)): 2,
+        Finish(agents, (1, 3, 2)): 2,
+        Finish(agents, (3, 1, 2)): 6,
+        Finish(agents, (2, 3, 1)): 1,
+        Finish(agents, (3, 2, 1)): 1,
     }
     assert elos(rate(tally(tied))) == pytest.approx(elos(rate(tally(spread))))
 
@@ -178,9 +178,9 @@ def test_without_heuristic_v1_the_mean_is_1200_and_that_is_said():
 
 
 def test_who_never_lost_has_a_finite_rating_and_is_named():
-    always = {Ending((name(1), name(0)), (1, 2)): 100, Ending((name(0), name(1)), (2, 1)): 100}
-    apart = {Ending((name(3), name(4)), (1, 2)): 5, Ending((name(3), name(4)), (2, 1)): 5}
-    both = {Ending((name(2), name(0)), (1, 2)): 5, Ending((name(2), name(0)), (2, 1)): 5}
+    always = {Finish((name(1), name(0)), (1, 2)): 100, Finish((name(0), name(1)), (2, 1)): 100}
+    apart = {Finish((name(3), name(4)), (1, 2)): 5, Finish((name(3), name(4)), (2, 1)): 5}
+    both = {Finish((name(2), name(0)), (1, 2)): 5, Finish((name(2), name(0)), (2, 1)): 5}
     rows = {row.agent: row for row in rate(tally(always | apart | both)).ratings()}
     assert {agent: row.link for agent, row in rows.items()} == {
         ANCHOR: Link.MEASURED,
@@ -195,14 +195,14 @@ def test_who_never_lost_has_a_finite_rating_and_is_named():
 
 
 def test_a_group_that_only_ever_wins_is_named_as_a_whole():
-    group = {Ending((name(1), name(2)), (1, 2)): 5, Ending((name(1), name(2)), (2, 1)): 5}
-    above = {Ending((name(1), name(0)), (1, 2)): 9}
+    group = {Finish((name(1), name(2)), (1, 2)): 5, Finish((name(1), name(2)), (2, 1)): 5}
+    above = {Finish((name(1), name(0)), (1, 2)): 9}
     links = {row.agent: row.link for row in rate(tally(group | above)).ratings()}
     assert links == {ANCHOR: Link.MEASURED, name(1): Link.ONE_SIDED, name(2): Link.ONE_SIDED}
 
 
 def test_one_game_is_enough_and_none_is_an_error():
-    row = rate(tally({Ending((name(1), name(0)), (1, 2)): 1})).ratings()[0]
+    row = rate(tally({Finish((name(1), name(0)), (1, 2)): 1})).ratings()[0]
     assert row.agent == name(1)
     assert 1200 < row.elo < 1400
     assert row.margin > 300
@@ -211,19 +211,19 @@ def test_one_game_is_enough_and_none_is_an_error():
 
 
 def test_a_difference_to_a_stranger_is_an_error():
-    ratings = rate(tally({Ending((name(1), name(0)), (1, 2)): 1}))
+    ratings = rate(tally({Finish((name(1), name(0)), (1, 2)): 1}))
     with pytest.raises(RulesError, match="has no rating in hex8_2p"):
         ratings.difference(name(1), name(7))
 
 
-def endings(players: int) -> st.SearchStrategy[list[Ending]]:
+def finishes(players: int) -> st.SearchStrategy[list[Finish]]:
     agents = st.tuples(*[st.integers(0, 4).map(name)] * players)
     ranks = st.tuples(*[st.integers(1, players)] * players)
-    made = st.builds(Ending.of, agents, ranks, st.integers(0, players - 1))
+    made = st.builds(Finish.of, agents, ranks, st.integers(0, players - 1))
     return st.lists(made, min_size=1, max_size=30)
 
 
-@given(st.integers(2, 4).flatmap(endings), st.randoms(use_true_random=False))
+@given(st.integers(2, 4).flatmap(finishes), st.randoms(use_true_random=False))
 @settings(max_examples=60, deadline=None)
 def test_neither_the_order_of_games_nor_the_names_of_agents_matter(games, rng):
     before = elos(rate(tally(Counter(games))))
@@ -232,6 +232,6 @@ def test_neither_the_order_of_games_nor_the_names_of_agents_matter(games, rng):
     numbers = list(range(1, 5))
     rng.shuffle(numbers)
     other = {ANCHOR: ANCHOR, **{name(agent): name(number) for agent, number in enumerate(numbers, 1)}}
-    renamed = Counter(Ending(tuple(other[agent] for agent in game.agents), game.places) for game in games)
+    renamed = Counter(Finish(tuple(other[agent] for agent in game.agents), game.places) for game in games)
     after = elos(rate(tally(renamed)))
     assert {agent: after[other[agent]] for agent in before} == pytest.approx(before, abs=1e-6)

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from ringrift_core.errors import RulesError
-from ringrift_core.evaluation.tally import Ending, tallies, tally_of
+from ringrift_core.evaluation.tally import Finish, tallies, tally_of
 from ringrift_core.game.config_key import ConfigKey
 from tests.unit.evaluation.tournaments import HEURISTIC, net, stored
 
@@ -15,18 +15,18 @@ HEX2, HEX3 = ConfigKey("hex8", 2), ConfigKey("hex8", 3)
 def test_agents_are_listed_by_the_seat_they_began_in():
     a, b, c = net(1), net(2), net(3)
     found = tally_of([stored([a, b, c], [0, 1, 2])], HEX3)
-    assert found.endings == {
-        Ending((a.id, b.id, c.id), (1, 2, 3)): 1,
-        Ending((b.id, c.id, a.id), (1, 3, 2)): 1,
-        Ending((c.id, a.id, b.id), (1, 2, 3)): 1,
+    assert found.finishes == {
+        Finish((a.id, b.id, c.id), (1, 2, 3)): 1,
+        Finish((b.id, c.id, a.id), (1, 3, 2)): 1,
+        Finish((c.id, a.id, b.id), (1, 2, 3)): 1,
     }
 
 
 def test_the_winner_is_alone_and_ties_below_stay_ties():
-    assert Ending.of(("a", "b", "c", "d"), (3, 1, 3, 2), 1).places == (3, 1, 3, 2)
-    assert Ending.of(("a", "b", "c", "d"), (2, 2, 1, 2), 2).places == (2, 2, 1, 2)
-    assert Ending.of(("a", "b", "c"), (1, 1, 3), 0).places == (1, 2, 3)
-    assert Ending.of(("a", "b"), (1, 1), 1).winner == "b"
+    assert Finish.of(("a", "b", "c", "d"), (3, 1, 3, 2), 1).places == (3, 1, 3, 2)
+    assert Finish.of(("a", "b", "c", "d"), (2, 2, 1, 2), 2).places == (2, 2, 1, 2)
+    assert Finish.of(("a", "b", "c"), (1, 1, 3), 0).places == (1, 2, 3)
+    assert Finish.of(("a", "b"), (1, 1), 1).winner == "b"
 
 
 def test_an_agent_under_two_names_is_one_agent_with_its_latest_name():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ringrift_core.errors import RulesError
-from ringrift_core.evaluation.stored_match import StoredMatch, matches_in
+from ringrift_core.evaluation.stored_match import StoredMatch, matches_in, write_match
 from ringrift_core.evaluation.tournament import Tournament, play_tournament
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.roster import agent_of
@@ -72,6 +72,15 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_other_games(tmp_path
     names = {folder: {path.name for path in (tmp_path / folder).iterdir()} for folder in "abc"}
     assert names["a"] == names["b"] != names["c"]
     assert run(tmp_path / "a", 4, seed=2) == 4
+
+
+def test_only_openings_of_the_same_seed_purpose_and_book_count_as_played(tmp_path: Path):
+    run(tmp_path / "all", 4)
+    (match,) = matches_in(tmp_path / "all")
+    for field, value in (("seed", 2), ("purpose", "match"), ("book", None)):
+        folder = tmp_path / field
+        write_match(folder, match.model_copy(update={field: value}))
+        assert run(folder, 4) == 4
 
 
 def test_tournaments_of_nobody_or_of_no_games_are_errors():

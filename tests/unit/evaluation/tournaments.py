@@ -9,7 +9,7 @@ import numpy as np
 
 from ringrift_core.evaluation.rating import ANCHOR, ELO
 from ringrift_core.evaluation.stored_match import MatchAgent, StoredGame, StoredMatch
-from ringrift_core.evaluation.tally import Ending, Tally
+from ringrift_core.evaluation.tally import Finish, Tally
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST
 
@@ -18,9 +18,9 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 _decisions = count()
 
 
-def tally(endings: Mapping[Ending, int], board: str = "hex8") -> Tally:
+def tally(finishes: Mapping[Finish, int], board: str = "hex8") -> Tally:
     """A tally of agents without labels."""
-    return Tally(ConfigKey(board, len(next(iter(endings)).agents)), dict(endings), {}, 1)
+    return Tally(ConfigKey(board, len(next(iter(finishes)).agents)), dict(finishes), {}, 1)
 
 
 def name(number: int) -> str:
@@ -30,14 +30,14 @@ def name(number: int) -> str:
 
 def simulate(
     lineups: Sequence[Sequence[int]], elo: Sequence[float], seats: Sequence[float], seed: int
-) -> Counter[Ending]:
+) -> Counter[Finish]:
     """One game of each line-up (agents by seat) by the Plackett-Luce model: strengths with Gumbel noise, sorted."""
     rng = np.random.default_rng(seed)
     who = np.array(lineups)
     luck = (np.array(elo)[who] + np.array(seats)) / ELO + rng.gumbel(size=who.shape)
     places = (-luck).argsort(axis=1).argsort(axis=1) + 1
     return Counter(
-        Ending(tuple(map(name, row)), tuple(map(int, order))) for row, order in zip(who, places, strict=True)
+        Finish(tuple(map(name, row)), tuple(map(int, order))) for row, order in zip(who, places, strict=True)
     )
 
 
