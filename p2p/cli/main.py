@@ -340,6 +340,54 @@ def results_check(paths: PathsArgument, as_json: JsonOption = False) -> None:
     raise typer.Exit(check_results(paths, typer.echo, as_json=as_json))
 
 
+@app.command()
+def tournament(
+    game: GameOption = None,
+    board_type: BoardOption = None,
+    num_players: PlayersOption = None,
+    agents: Annotated[
+        str,
+        typer.Option(help="Who plays, separated by commas: names of players, paths of nets, with :SIMS (see play)."),
+    ] = "",
+    games: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Games per pairing, rounded up to whole rotations of the seats.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(min=0, max=SEED_MAX, help="Seed of openings and players.")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder of the matches.")] = Path("results"),
+    baselines: Annotated[
+        bool, typer.Option("--include-baselines/--no-baselines", help="Let random and heuristic play too.")
+    ] = True,
+    leaderboard_only: Annotated[
+        bool, typer.Option("--leaderboard-only", help="Play nothing; rate what is stored.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Let everybody play everybody, store the matches, and rate all that are stored."""
+    from ringrift_core.commands.tournament import Wish, standings
+    from ringrift_core.commands.tournament import tournament as run
+
+    key = config_key(game, board_type, num_players)
+    if not leaderboard_only:
+        prepare()
+        run(Wish(key, agents, games, seed, baselines), out, lambda line: typer.echo(line, err=True))
+    typer.echo(standings(key, out, as_json=as_json))
+
+
+@app.command()
+def curve(
+    results: Annotated[list[Path], typer.Argument(help="Folders of matches, or matches.", show_default=False)],
+    svg: Annotated[str | None, typer.Option(help="Write a picture to this file (- for standard output).")] = None,
+    game: Annotated[
+        str | None, typer.Option(help="Config key, such as hex8_2p (default: the only one there is).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how nets got stronger: win rates and Elo over the positions judged in selfplay."""
+    from ringrift_core.commands.curve import curve as run
+
+    typer.echo(run(results, svg, game, as_json=as_json))
+
+
 @net.command("new")
 def net_new(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="The checkpoint to write.")],

@@ -76,6 +76,21 @@ NOTES = {
         "PATHS are files, or folders that are searched for names of 16 hex digits ([forms](../formats/match.md)). Exit "
         "code 1 when one is wrong, 2 when there is none. With `--json`: `results` (path, fault or null), `wrong`."
     ),
+    "ringrift tournament": (
+        "With two players every pair meets, with more each agent plays copies of each other one, both ways round, "
+        "from the [opening book](../design/evaluation.md). Only openings that the folder has not got from the same "
+        "seed are played. With `--json`: `game`, `games`, `matches`, `anchored` (else the mean is 1200), `agents` "
+        "(`rank`, `id`, `name`, `sha256`, `sims`, `version`, `elo`, `se`, `margin` (95 %), `games`, `wins`, `link`: "
+        "measured, one-sided or unconnected), `seats` (`elo`, `se`), `consistency` (`chi_square`, `freedom`, "
+        "`p_value` or null, `worst`, `triads`, `sure_triads`; [meaning](../design/evaluation.md))."
+    ),
+    "ringrift curve": (
+        "Nets are the agents with a version; each is shown as it plays with 64 simulations, else as it played most "
+        "games. With `--json`: `game`, `games`, `axis` (evaluations or version), `anchored`, `baselines` (`name`, "
+        "`elo`), `thresholds` (by yardstick), `points` (`id`, `name`, `sha256`, `version`, `sims`, `evaluations` or "
+        "null, `x`, `placed_by_version`, `elo`, `margin` (95 %), `games`, `link`, `against`: by yardstick `won`, "
+        "`games`, `share`, `low`, `high`)."
+    ),
     "ringrift net show": (
         "What is refused and how a checkpoint is read elsewhere: [format](../formats/checkpoint.md). JSON keys: "
         "`config_key`, `arch`, `weights`, `sha256`, `version`, `trained_at`, `elo`, `parent`, `data`, `train`, "
