@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ringrift_core.errors import StorageError
+from ringrift_core.errors import RulesError, StorageError
 from ringrift_core.game import Game
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.storage import make_folder, read_bounded, sync_folder, write_whole
@@ -79,7 +79,10 @@ class StoredMatch(Record):
     @field_validator("config_key")
     @classmethod
     def _known_game(cls, value: str) -> str:
-        ConfigKey.parse(value)
+        try:
+            ConfigKey.parse(value)
+        except RulesError as error:
+            raise ValueError(str(error)) from None  # so that the file is named
         return value
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ search of N simulations, `:0` for its policy alone. No player of the roster adds
 for a checkpoint only.
 """
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ from ringrift_core.players.player import GreedyPlayer, HeuristicPlayer, Player, 
 from ringrift_core.players.search_player import SearchPlayer
 from ringrift_core.search.evaluator import UNIFORM_DIGEST, Evaluator, UniformEvaluator
 
-UNIFORM_DIGEST = hashlib.sha256(b"uniform").hexdigest()
 # players without a judge: label, how to make one, and a digest that stands for what it does
 SIMPLE: dict[str, tuple[str, Callable[[np.random.Generator], Player], str]] = {
     "random": ("random", RandomPlayer, hashlib.sha256(b"random").hexdigest()),

@@ -43,14 +43,14 @@ NOTES = {
         "finished is written."
     ),
     "ringrift train": (
-        "What a run folder holds and how rows are chosen: [training](../formats/training.md). Say `--parent` or `--size`; "
-        "there is no default, so that no run begins from random weights unasked. With `--json`: `game`, `seed`, `out`, "
+        "What a run folder holds and how rows are chosen: [training](../formats/training.md). Say `--parent` or "
+        "`--size`; there is no default, so that no run begins from random weights unasked. With `--json`: `game`, `seed`, `out`, "
         "`window` (what the run reads, what was left out), `step`, `steps`, `candidate`, `sha256`, `validation` "
         "(losses on games that are never trained on). Exit code 130 after Ctrl-C; the same command goes on from there."
     ),
     "ringrift bench train": (
-        "JSON keys: `game`, `steps`, `runs`, `cpu`, `results`: per net `arch`, `batch`, `trainer_per_s` and `bare_per_s` "
-        "(samples), `share` (median of each run against the bare runs around it)."
+        "JSON keys: `game`, `steps`, `runs`, `cpu`, `results`: per net `arch`, `batch`, `trainer_per_s` and "
+        "`bare_per_s` (samples), `share` (median of each run against the bare runs around it)."
     ),
     "ringrift match": (
         "AGENTS are separated by commas; the last one fills the seats that are left. With `--json`: `game`, `games`, "
