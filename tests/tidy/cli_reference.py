@@ -43,9 +43,9 @@ NOTES = {
         "finished is written."
     ),
     "ringrift train": (
-        "What a run folder holds and how rows are chosen: [training](../formats/training.md). Say `--parent` or "
-        "`--size`; there is no default, so that no run begins from random weights unasked. With `--json`: `game`, `seed`, `out`, "
-        "`window` (what the run reads, what was left out), `step`, `steps`, `candidate`, `sha256`, `validation` "
+        "What a run folder holds, how rows are chosen: [training](../formats/training.md). Say `--parent` or "
+        "`--size`; there is no default, so that no run begins from random weights unasked. With `--json`: `game`, "
+        "`seed`, `out`, `window` (what the run reads, what was left out), `step`, `steps`, `candidate`, `sha256`, `validation` "
         "(losses on games that are never trained on). Exit code 130 after Ctrl-C; the same command goes on from there."
     ),
     "ringrift bench train": (
