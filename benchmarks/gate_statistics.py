@@ -24,7 +24,7 @@ from ringrift_core.commands.bench_engine import cpu_name
 from ringrift_core.errors import StorageError
 from ringrift_core.evaluation.intervals import clopper_pearson
 from ringrift_core.evaluation.sprt import Sprt
-from ringrift_core.evaluation.thresholds import GAMES_MIN, GateRow, Needs, alpha_of, gate_rows
+from ringrift_core.evaluation.thresholds import GAMES_MIN, GateRow, Needs, alpha_of, gate_rows, share_at, share_of_elo
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,6 +36,7 @@ BLOCKS_MAX = 1 << 17  # where an uncapped test is given up; none ever was
 LOOK_BLOCKS = 16  # between looks of a gauntlet that plays many games side by side
 REIGN = 20  # candidates
 REIGN_MODELS = ("independent", "some alike")
+ANCHOR_ELOS = (-35, -70, -100)
 SMALL_TRIALS = 4000
 PLAIN_TRIALS = 2000
 SEED = 7
@@ -297,6 +298,15 @@ def plain(test: type[PlainGsprt], row: GateRow, players: int, rng: np.random.Gen
     return report
 
 
+def anchor_losses(players: int, elo: int, trials: int) -> Report:
+    """How often a candidate weaker than an anchor is stopped in a gauntlet, independent games."""
+    row = gate_rows(players)["anchor"]
+    chances = chances_of("independent", share_at(share_of_elo(elo), players), players)
+    looks = Looks(-(-GAMES_MIN // players), LOOK_BLOCKS, row.cap // players)
+    tests = play(Sprt(row.h0, row.h1), chances, trials, looks, np.random.default_rng(SEED))
+    return {"players": players, "elo": elo, "stopped": rate(tests.verdicts < 0)}
+
+
 def everything(trials: int, rng: np.random.Generator) -> Report:
     """All rows, players and models."""
     started = perf_counter()
@@ -305,6 +315,7 @@ def everything(trials: int, rng: np.random.Generator) -> Report:
         "trials": trials,
         "rows": [row_report(row, players, model, trials, rng) for row, players in cases for model in MODELS],
         "small_alphas": [small_alpha(row, players, model, rng) for row, players in cases for model in MODELS],
+        "anchor_losses": [anchor_losses(players, elo, trials) for players in (2, 3, 4) for elo in ANCHOR_ELOS],
         "plain_gsprt": [
             plain(test, row, players, rng)
             for test in (PlainGsprt, NormalGsprt)
@@ -351,6 +362,9 @@ def markdown(report: Report) -> Iterator[str]:
     for row in report["plain_gsprt"]:
         sizes = percent(row["from_first_block"]), percent(row["from_games_min"])
         yield f"| {row['test']} | {row['opponent']} | {row['players']} | {' | '.join(sizes)} |"
+    yield "\n| P | Elo against an anchor | stopped |\n|---|---|---|"
+    for row in report["anchor_losses"]:
+        yield f"| {row['players']} | {row['elo']} | {percent(row['stopped'])} |"
     ratios = [row["size_by_alpha"] for row in report["small_alphas"]]
     yield f"\nSize by alpha at candidate {REIGN}: {min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} cases."
 

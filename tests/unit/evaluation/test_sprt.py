@@ -68,8 +68,8 @@ def test_a_smaller_alpha_asks_for_more_wins():
 
 def test_a_proven_loss_is_a_loss_even_where_some_evidence_speaks_for_the_candidate():
     """A mean between h0 and h1 disproves both in time; the nearer bound decides, not the larger evidence."""
-    test = Sprt(0.4, 0.6, alpha=1e-9)
-    assert test.outcome([60, 300, 60]) is Outcome.FAILED
+    assert Sprt(0.4, 0.6, alpha=1e-9).outcome([22, 90, 27]) is Outcome.FAILED
+    assert Sprt(0.4, 0.6).outcome([22, 90, 27]) is Outcome.PASSED
 
 
 @given(tests, counts)
