@@ -45,8 +45,9 @@ NOTES = {
     "ringrift train": (
         "What a run folder holds, how rows are chosen: [training](../formats/training.md). Say `--parent` or "
         "`--size`; there is no default, so that no run begins from random weights unasked. With `--json`: `game`, "
-        "`seed`, `out`, `window` (what the run reads, what was left out), `step`, `steps`, `candidate`, `sha256`, `validation` "
-        "(losses on games that are never trained on). Exit code 130 after Ctrl-C; the same command goes on from there."
+        "`seed`, `out`, `window` (what the run reads, what was left out), `step`, `steps`, `candidate`, `sha256`, "
+        "`validation` (losses on games that are never trained on). Exit code 130 after Ctrl-C; the same command "
+        "goes on from there."
     ),
     "ringrift bench train": (
         "JSON keys: `game`, `steps`, `runs`, `cpu`, `results`: per net `arch`, `batch`, `trainer_per_s` and "
