@@ -18,11 +18,19 @@ import numpy.typing as npt
 from scipy.stats import beta
 
 from ringrift_core.registry.odds import share_after_drop
-from ringrift_core.registry.rollback_policy import ALPHA_BASELINES, STRENGTH, RollbackThresholds, spans_at
+from ringrift_core.registry.rollback_policy import (
+    ALPHA_BASELINES,
+    ERRORS,
+    STRENGTH,
+    Budget,
+    RollbackThresholds,
+    spans_at,
+)
 from ringrift_core.registry.wager import STAKES, FloatArray, log_evidence, log_factors, lowest_credible_mean
 
 HOURS = 720
 GAMES_PER_HOUR = 16
+JOBS_PER_HOUR, GAMES_PER_JOB = 4, 8
 CHUNK = 500  # months simulated at once: what fits into memory
 LIMITS = RollbackThresholds()
 Counts = npt.NDArray[np.int64]
@@ -52,6 +60,15 @@ class Scenario:
     def met(self) -> tuple[Opponent, ...]:
         """Whom the net meets."""
         return self.opponents or (Opponent(1 / self.players, 1.0),)
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Months of jobs whose games fail."""
+
+    name: str
+    rate: float
+    whole: bool = True  # a job fails with all of its games
 
 
 def block_chances(share: float, players: int, tied: float) -> FloatArray:
@@ -104,12 +121,20 @@ def trigger_hours(counts: list[Counts], baselines: list[FloatArray]) -> FloatArr
         above += np.einsum("mhk,mk->mh", seen, scores - claimed)
         played += seen.sum(axis=2) * (kinds - 1)
     staked = everyone if len(capitals) == 1 else np.concatenate([capitals[0], capitals[-1]], axis=2)
-    capital, surplus, games = _summed(staked), _summed(above), _summed(played)
+    return first_hours(staked, above, played, STRENGTH)
+
+
+def first_hours(gains: FloatArray, above: FloatArray, played: FloatArray, budget: Budget) -> FloatArray:
+    """The first hour at whose end a test rejects, [months], from what each hour adds.
+
+    gains [months, hours, stakes]: to the log capital; above [months, hours]: scores above the claim; played: games.
+    """
+    capital, surplus, games = _summed(gains), _summed(above), _summed(played)
     window = round(LIMITS.elo_drop_window_hours)
-    found = np.full(months, np.inf)
-    for hour in range(1, hours + 1):
+    found = np.full(len(above), np.inf)
+    for hour in range(1, above.shape[1] + 1):
         late = surplus[:, hour] - surplus[:, max(0, hour - window)]
-        for span in spans_at(float(hour), LIMITS.elo_drop_window_hours, STRENGTH):
+        for span in spans_at(float(hour), LIMITS.elo_drop_window_hours, budget):
             start = 0 if math.isinf(span.start_h) else round(span.start_h)
             wrong = log_evidence(capital[:, hour] - capital[:, start]) >= -math.log(span.alpha)
             wrong &= games[:, hour] - games[:, start] >= LIMITS.min_games_for_evaluation
@@ -119,10 +144,23 @@ def trigger_hours(counts: list[Counts], baselines: list[FloatArray]) -> FloatArr
     return found
 
 
-def simulate(scenario: Scenario, months: int, seed: int) -> FloatArray:
+def failure_hours(counts: Counts) -> FloatArray:
+    """As trigger_hours, for jobs by failed games, [months, HOURS, GAMES_PER_JOB + 1]."""
+    scores = 1 - np.arange(GAMES_PER_JOB + 1) / GAMES_PER_JOB
+    claimed = LIMITS.claimed_success(np.ones(1))
+    above = np.einsum("mhk,k->mh", counts, scores - claimed)
+    return first_hours(counts @ log_factors(claimed, scores), above, counts.sum(axis=2) * float(GAMES_PER_JOB), ERRORS)
+
+
+def simulate(scenario: Scenario | Failures, months: int, seed: int) -> FloatArray:
     """The hours from the drop to the rollback, [months]; negative for a rollback before the drop."""
     rng = np.random.default_rng(seed)
     chunks = [CHUNK] * (months // CHUNK) + ([months % CHUNK] if months % CHUNK else [])
+    if isinstance(scenario, Failures):
+        chances = block_chances(scenario.rate, GAMES_PER_JOB, float(scenario.whole))
+        return np.concatenate(
+            [failure_hours(rng.multinomial(JOBS_PER_HOUR, chances, size=(chunk, HOURS))) for chunk in chunks]
+        )
     hours = [trigger_hours(*months_of_blocks(scenario, rng, chunk)) for chunk in chunks]
     return np.concatenate(hours) - scenario.from_hour
 
@@ -135,30 +173,33 @@ def _summed(by_hour: FloatArray) -> FloatArray:
 ANCHORS = (Opponent(0.5, 0.5), Opponent(0.7, 0.25, 150), Opponent(0.9, 0.25, 150))
 SOUND = Scenario("no drop", 0.0)
 EDGE = Scenario("drop of exactly 50 Elo", 50.0)
-FALSE = (
+FALSE: tuple[Scenario | Failures, ...] = (
     SOUND,
     EDGE,
     replace(EDGE, name="the same, blocks all alike half of the time", tied=0.5),
     replace(EDGE, name="the same, with anchors", opponents=ANCHORS),
     replace(EDGE, name="the same, three players", players=3),
     replace(EDGE, name="the same, four players", players=4),
+    Failures("5 % of the games fail, one by one", 0.05, whole=False),
+    Failures("5 % of the jobs fail", 0.05),
 )
-TRUE = (
+TRUE: tuple[Scenario | Failures, ...] = (
     *(Scenario(f"{drop} Elo", float(drop)) for drop in (75, 100, 200, 400)),
     *(Scenario(f"{drop} Elo, from hour 240 on", float(drop), from_hour=240) for drop in (100, 200, 400)),
     *(Scenario(f"{drop} Elo, with anchors", float(drop), opponents=ANCHORS) for drop in (100, 200, 400)),
     *(Scenario(f"{drop} Elo, four players", float(drop), players=4) for drop in (100, 200, 400)),
+    *(Failures(f"{rate:.0%} of the jobs fail", rate) for rate in (0.1, 0.2, 0.5)),
 )
 
 
-def false_triggers(scenario: Scenario, months: int, seed: int) -> dict[str, Any]:
+def false_triggers(scenario: Scenario | Failures, months: int, seed: int) -> dict[str, Any]:
     """Share of months with a rollback, and its 95 % bound (Clopper-Pearson, one-sided)."""
     wrong = int(np.isfinite(simulate(scenario, months, seed)).sum())
     bound = 1.0 if wrong == months else float(beta.ppf(0.95, wrong + 1, months - wrong))
     return {"scenario": scenario.name, "months": months, "triggers": wrong, "share": wrong / months, "bound": bound}
 
 
-def detection(scenario: Scenario, months: int, seed: int) -> dict[str, Any]:
+def detection(scenario: Scenario | Failures, months: int, seed: int) -> dict[str, Any]:
     """Hours from the drop to the rollback: median and 95th percentile, None beyond the month; share within a day."""
     hours = simulate(scenario, months, seed)
     hours = hours[hours > 0]

@@ -36,7 +36,8 @@ CREATE TABLE transitions (
 CREATE TABLE metrics (
     id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL REFERENCES versions, at TEXT NOT NULL, measured TEXT NOT NULL);
 CREATE TABLE installs (
-    config_key TEXT PRIMARY KEY, sha256 TEXT NOT NULL REFERENCES versions, at TEXT NOT NULL, reason TEXT NOT NULL);
+    config_key TEXT PRIMARY KEY, sha256 TEXT NOT NULL REFERENCES versions, at TEXT NOT NULL, reason TEXT NOT NULL,
+    restores INTEGER NOT NULL);
 CREATE TABLE blocked (sha256 TEXT PRIMARY KEY, at TEXT NOT NULL, reason TEXT NOT NULL);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -63,6 +64,7 @@ class PendingInstall:
     sha256: str
     at: datetime
     reason: str
+    restores: bool  # it brings the backup back
 
 
 class Index:
@@ -138,6 +140,10 @@ class Index:
     def _create(self) -> None:
         """Make the whole file aside and link it into place: nobody ever sees half of it, the first maker wins."""
         make_folder(self._path.parent)
+        if Path(f"{self._path}-wal").exists() and not self._path.exists():
+            raise StorageError(
+                f"{self._path}: is gone, but its -wal file is there; move that away too, with the -shm file"
+            )
         aside = self._path.with_name(f"{TEMPORARY}{self._path.name}-{secrets.token_hex(4)}")
         try:
             with self._errors():
@@ -252,8 +258,8 @@ class Rows:
 
     def begin(self, install: PendingInstall) -> None:
         """Note that an install begins."""
-        row = (str(install.key), install.sha256, utc_text(install.at), install.reason)
-        self._db.execute("INSERT INTO installs VALUES (?, ?, ?, ?)", row)
+        row = (str(install.key), install.sha256, utc_text(install.at), install.reason, int(install.restores))
+        self._db.execute("INSERT INTO installs VALUES (?, ?, ?, ?, ?)", row)
 
     def end(self, install: PendingInstall) -> None:
         """Forget an install: it is finished or given up."""
@@ -321,4 +327,5 @@ def _measured(row: sqlite3.Row) -> Measured:
 def _pending(row: sqlite3.Row) -> PendingInstall:
     with _decoding():
         at = datetime.fromisoformat(row["at"])
-        return PendingInstall(ConfigKey.parse(row["config_key"]), row["sha256"], at, row["reason"])
+        key = ConfigKey.parse(row["config_key"])
+        return PendingInstall(key, row["sha256"], at, row["reason"], bool(row["restores"]))

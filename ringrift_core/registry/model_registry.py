@@ -195,27 +195,24 @@ class ModelRegistry:
         a StorageError what was in production still is, unless the canonical file had been replaced already: then, as
         after a kill at any instant, the next install of the configuration or `repair` finishes it (`check` names it).
         """
-        _refuse_reason(reason)
         self._settle(key)
-        with self._index.write() as rows:
-            chosen = _known(rows, key, version)
-            _refuse_install(rows, chosen, force=force)
-            self._files.read_blob(chosen.sha256)
-            for install in rows.pending(key):  # begun by another process a moment ago
-                self._carry_out(rows, install)
-            rows.begin(PendingInstall(key, chosen.sha256, now, reason))
-        self._settle(key)
-        return self.get(key, version)
+        return self._install(self.get(key, version), now, reason, force=force, restores=False)
 
     def restore_backup(self, key: ConfigKey, now: datetime, reason: str, *, force: bool = False) -> ModelVersion:
-        """Install what the backup holds; what it replaces becomes the backup. RulesError when there is no backup."""
+        """Install what the backup holds; what it replaces becomes the backup. RulesError when there is no backup.
+
+        An interrupted restoring is finished instead, so the call may be repeated until it returns.
+        """
+        finished = [install for install in self._settle(key) if install.restores]
+        if finished:
+            return self.find(finished[0].sha256)
         path = self._files.backup(key)
         if not path.exists():
             raise RulesError(f"there is no backup of {key} ({path})")
         version = self.register(path, now)
         if version.key != key:
             raise RulesError(f"{path} holds a net of {version.key}, not of {key}")
-        return self.install(key, version.version, now, reason, force=force)
+        return self._install(version, now, reason, force=force, restores=True)
 
     def repair(self, now: datetime) -> tuple[str, ...]:
         """Finish interrupted installs, make again what is missing, index what is not indexed; say what was done.
@@ -239,12 +236,33 @@ class ModelRegistry:
 
     # ---- how an install is carried out ----
 
-    def _settle(self, key: ConfigKey) -> None:
+    def _install(
+        self, chosen: ModelVersion, now: datetime, reason: str, *, force: bool, restores: bool
+    ) -> ModelVersion:
+        """Note the wish, then carry it out: two transactions, so that a kill between them leaves the wish."""
+        _refuse_reason(reason)
+        key = chosen.key
+        with self._index.write() as rows:
+            chosen = _known(rows, key, chosen.version)
+            _refuse_install(rows, chosen, force=force)
+            self._files.read_blob(chosen.sha256)
+            for install in rows.pending(key):  # begun by another process a moment ago
+                self._carry_out(rows, install)
+            rows.begin(PendingInstall(key, chosen.sha256, now, reason, restores))
+        self._settle(key)
+        return self.get(key, chosen.version)
+
+    def _settle(self, key: ConfigKey) -> tuple[PendingInstall, ...]:
         """Finish the install that was begun for a configuration, if any; one that cannot be finished is given up."""
+        with self._index.read() as rows:
+            if not rows.pending(key):
+                return ()
         try:
             with self._index.write() as rows:
-                for install in rows.pending(key):
+                pending = rows.pending(key)
+                for install in pending:
                     self._carry_out(rows, install)
+                return pending
         except StorageError:
             with suppress(StorageError):
                 self._give_up(key)
@@ -303,7 +321,7 @@ class ModelRegistry:
             production = rows.by_digest(present)
             if production is None or production.key != key:
                 return
-            _promote(rows, PendingInstall(key, present, now, "found as canonical file"))
+            _promote(rows, PendingInstall(key, present, now, "found as canonical file", restores=False))
             yield f"{key} version {production.version} is in production: its canonical file says so"
         if production is None:
             return
