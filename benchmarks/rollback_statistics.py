@@ -112,13 +112,15 @@ def trigger_hours(counts: list[Counts], baselines: list[FloatArray]) -> FloatArr
     months, hours, kinds = counts[0].shape
     scores = np.arange(kinds) / (kinds - 1)
     everyone = np.zeros((months, hours, len(STAKES)))  # log capital
-    above, played = np.zeros((months, hours)), np.zeros((months, hours))  # scores above the claim; games
+    played = np.zeros((months, hours))
+    above = np.zeros((2, months, hours))  # scores above the claim, of everyone and of the first opponent
     capitals = []
     for seen, baseline in zip(counts, baselines, strict=True):
         claimed = LIMITS.claimed_share(baseline)[:, None]
         everyone = everyone + seen.astype(np.float64) @ log_factors(claimed, scores)
         capitals.append(everyone)  # the first of these is without measured baselines
-        above += np.einsum("mhk,mk->mh", seen, scores - claimed)
+        surplus = np.einsum("mhk,mk->mh", seen, scores - claimed)
+        above += np.stack([surplus, surplus * (len(capitals) == 1)])
         played += seen.sum(axis=2) * (kinds - 1)
     staked = everyone if len(capitals) == 1 else np.concatenate([capitals[0], capitals[-1]], axis=2)
     return first_hours(staked, above, played, STRENGTH)
@@ -127,13 +129,15 @@ def trigger_hours(counts: list[Counts], baselines: list[FloatArray]) -> FloatArr
 def first_hours(gains: FloatArray, above: FloatArray, played: FloatArray, budget: Budget) -> FloatArray:
     """The first hour at whose end a test rejects, [months], from what each hour adds.
 
-    gains [months, hours, stakes]: to the log capital; above [months, hours]: scores above the claim; played: games.
+    gains [months, hours, stakes]: to the log capital; above [.., months, hours]: scores above the claim, of which one
+    must be below 0 in the last window; played [months, hours]: games.
     """
-    capital, surplus, games = _summed(gains), _summed(above), _summed(played)
+    capital, games = _summed(gains), _summed(played)
+    surplus = np.stack([_summed(scores) for scores in above])
     window = round(LIMITS.elo_drop_window_hours)
-    found = np.full(len(above), np.inf)
-    for hour in range(1, above.shape[1] + 1):
-        late = surplus[:, hour] - surplus[:, max(0, hour - window)]
+    found = np.full(len(played), np.inf)
+    for hour in range(1, played.shape[1] + 1):
+        late = (surplus[:, :, hour] - surplus[:, :, max(0, hour - window)]).min(axis=0)
         for span in spans_at(float(hour), LIMITS.elo_drop_window_hours, budget):
             start = 0 if math.isinf(span.start_h) else round(span.start_h)
             wrong = log_evidence(capital[:, hour] - capital[:, start]) >= -math.log(span.alpha)
@@ -148,7 +152,7 @@ def failure_hours(counts: Counts) -> FloatArray:
     """As trigger_hours, for jobs by failed games, [months, HOURS, GAMES_PER_JOB + 1]."""
     scores = 1 - np.arange(GAMES_PER_JOB + 1) / GAMES_PER_JOB
     claimed = LIMITS.claimed_success(np.ones(1))
-    above = np.einsum("mhk,k->mh", counts, scores - claimed)
+    above = np.einsum("mhk,k->mh", counts, scores - claimed)[None]
     return first_hours(counts @ log_factors(claimed, scores), above, counts.sum(axis=2) * float(GAMES_PER_JOB), ERRORS)
 
 

@@ -237,9 +237,10 @@ class _Evidence:
     def _rejects(self, span: Span) -> bool:
         if span.recent:
             last = self.seen.between(self.now_h - self.window_h, self.now_h)
-            if not (last.scores - self.claim(last.expected)).sum() < 0:
+            above = last.scores - self.claim(last.expected)
+            if above.sum() >= 0 and (above * (1 - last.measured)).sum() >= 0:
                 return False
-        return _log_evidence(self._of(span), self.claim) >= -math.log(span.alpha)
+        return _Kinds.of(self._of(span)).log_evidence(self.claim) >= -math.log(span.alpha)
 
     def bound(self, after: Callable[[FloatArray, float], FloatArray], most: float) -> float | None:
         """The largest drop, within -most .. most, that a test rejects; None without a test or any rejected drop."""
@@ -266,23 +267,37 @@ def _statistics(strength: _Evidence, errors: _Evidence) -> RollbackStatistics:
     )
 
 
-def _log_evidence(seen: Scores, claim: Callable[[FloatArray], FloatArray]) -> float:
-    """Half of the money is staked on all scores, half on those whose baseline was not measured.
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    """The different scores of a test, [kinds], and how often each came."""
 
-    A measured baseline counts with its lower bound, which may hide a drop; such games must not drown the others.
-    """
-    rows = np.stack([seen.expected, seen.scores, seen.measured])
-    (expected, scores, measured), counts = np.unique(rows, axis=1, return_counts=True)
-    claimed = np.clip(claim(expected), CLAIM_LEAST, 1 - CLAIM_LEAST)
-    capitals = [log_capital(claimed, scores, chosen) for chosen in (counts, counts * (1 - measured))]
-    return float(log_evidence(np.concatenate(capitals, axis=-1)))
+    expected: FloatArray
+    scores: FloatArray
+    measured: FloatArray
+    counts: FloatArray
+
+    @staticmethod
+    def of(seen: Scores) -> "_Kinds":
+        kinds, counts = np.unique(np.stack([seen.expected, seen.scores, seen.measured]), axis=1, return_counts=True)
+        return _Kinds(kinds[0], kinds[1], kinds[2], counts.astype(np.float64))
+
+    def log_evidence(self, claim: Callable[[FloatArray], FloatArray]) -> float:
+        """Half of the money is staked on all scores, half on those whose baseline was not measured.
+
+        A measured baseline counts with its lower bound, which may hide a drop; such games must not drown the others.
+        """
+        claimed = np.clip(claim(self.expected), CLAIM_LEAST, 1 - CLAIM_LEAST)
+        exact = self.counts * (1 - self.measured)
+        capitals = [log_capital(claimed, self.scores, chosen) for chosen in (self.counts, exact)]
+        return float(log_evidence(np.concatenate(capitals, axis=-1)))
 
 
 def _bound(seen: Scores, alpha: float, after: Callable[[FloatArray, float], FloatArray], most: float) -> float | None:
     """By halving: evidence falls as the claimed drop grows."""
+    kinds = _Kinds.of(seen)
 
     def rejected(drop: float) -> bool:
-        return _log_evidence(seen, lambda expected: after(expected, drop)) >= -math.log(alpha)
+        return kinds.log_evidence(lambda expected: after(expected, drop)) >= -math.log(alpha)
 
     low, high = -most, most
     if not rejected(low):

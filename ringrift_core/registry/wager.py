@@ -45,7 +45,7 @@ def log_capital(claimed: npt.ArrayLike, scores: npt.ArrayLike, counts: npt.Array
 def lowest_credible_mean(counts: npt.ArrayLike, alpha: float) -> FloatArray:
     """Lower bound [...] of a mean, wrong with probability alpha at most; `counts` [..., P + 1] of 0, 1/P, .. 1.
 
-    In (0, 1) for any counts; sequential stopping does no harm.
+    In [0, 1) for any counts; sequential stopping does no harm.
     """
     counts = np.asarray(counts, np.float64)
     lost = 1 - np.arange(counts.shape[-1]) / (counts.shape[-1] - 1)  # the bound of 1 - x from above
