@@ -195,7 +195,7 @@ class ModelRegistry:
         a StorageError what was in production still is, unless the canonical file had been replaced already: then, as
         after a kill at any instant, the next install of the configuration or `repair` finishes it (`check` names it).
         """
-        self._settle(key)
+        self._finish_begun(key)
         return self._install(self.get(key, version), now, reason, force=force, restores=False)
 
     def restore_backup(self, key: ConfigKey, now: datetime, reason: str, *, force: bool = False) -> ModelVersion:
@@ -203,7 +203,7 @@ class ModelRegistry:
 
         An interrupted restoring is finished instead, so the call may be repeated until it returns.
         """
-        finished = [install for install in self._settle(key) if install.restores]
+        finished = [install for install in self._finish_begun(key) if install.restores]
         if finished:
             return self.find(finished[0].sha256)
         path = self._files.backup(key)
@@ -251,6 +251,12 @@ class ModelRegistry:
             rows.begin(PendingInstall(key, chosen.sha256, now, reason, restores))
         self._settle(key)
         return self.get(key, chosen.version)
+
+    def _finish_begun(self, key: ConfigKey) -> tuple[PendingInstall, ...]:
+        """Finish what a killed process had begun, or give it up: it must not stand in the way of what comes now."""
+        with suppress(StorageError):
+            return self._settle(key)
+        return ()
 
     def _settle(self, key: ConfigKey) -> tuple[PendingInstall, ...]:
         """Finish the install that was begun for a configuration, if any; one that cannot be finished is given up."""

@@ -515,6 +515,23 @@ def test_an_interrupted_install_whose_file_is_lost_is_given_up(filled, nets):
     assert faults(filled) == [Fault.MISSING_BLOB]
 
 
+def test_an_interrupted_install_whose_file_is_lost_does_not_stand_in_the_way(filled, nets):
+    execute(
+        filled, "INSERT INTO installs VALUES ('hex8_2p', ?, '2026-01-01T00:00:00.000000+00:00', 'x', 0)", nets[2].sha256
+    )
+    filled.files.blob(nets[2].sha256).unlink()
+    assert filled.install(KEY, 1, NOW, REASON).stage is Stage.PRODUCTION
+    assert faults(filled) == [Fault.MISSING_BLOB]
+
+
+def test_readers_do_not_wait_for_a_writer_and_see_what_was_before(filled):
+    with closing(sqlite3.connect(filled.files.root / "registry.sqlite", isolation_level=None)) as writer:
+        assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        writer.execute("BEGIN EXCLUSIVE")
+        writer.execute("UPDATE versions SET stage = 'rejected'")
+        assert filled.production(KEY).version == 2
+
+
 def test_the_registry_is_imported_without_torch():
     program = "import sys, ringrift_core.registry; print(sorted(n for n in ('torch', 'asyncio') if n in sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -132,9 +132,12 @@ def test_a_drop_after_a_long_good_time_is_found_within_a_window():
 
 def test_a_bad_time_that_is_over_does_not_trigger_any_more():
     """Nobody looked while it was bad; the last window is good."""
-    seen = replace(EMPTY, blocks=blocks([0] * 60 + [1] * PER_HOUR * 30))
-    assert decided(replace(seen, blocks=seen.blocks[:60])).should
-    assert not decided(seen).should
+    seen = replace(EMPTY, blocks=blocks([0] * 200 + [1] * PER_HOUR * 25))
+    assert decided(replace(seen, blocks=seen.blocks[:200])).should
+    decision = decided(seen)
+    assert not decision.should
+    assert decision.statistics.drop_bound_elo is not None
+    assert decision.statistics.drop_bound_elo > 50, "all games together still say so"
 
 
 @pytest.mark.parametrize(
