@@ -15,6 +15,7 @@ demo: $(VENV)/run.stamp  ## selfplay into shards, check them, then one game on a
 
 test: $(VENV)/dev.stamp  ## static checks and all tests
 	$(MAKE) --no-print-directory check
+	@sh tests/get_promtool.sh $(BIN)
 	$(BIN)/ringrift warmup
 	$(BIN)/python -m pytest
 
