@@ -31,8 +31,8 @@ def block_interval(counts: Sequence[int]) -> tuple[float, float]:
 
     Wilson's interval for as many independent games as the blocks are worth: all of them divided by the design effect,
     the variance of the block shares over that of independent games. The effect is kept in 1..P, so that the interval is
-    never narrower than for independent games nor of no width; where no block differs from another nothing tells how
-    much their games depend on one another, and a block counts as one game. Student's quantile pays for the estimate.
+    never narrower than for independent games nor of no width; where all games ended alike nothing tells how much those
+    of a block depend on one another, and a block counts as one game. Student's quantile pays for the estimate.
     """
     blocks = np.array(counts, np.float64)
     games, number = len(blocks) - 1, float(blocks.sum())

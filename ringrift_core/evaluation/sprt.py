@@ -9,13 +9,13 @@ of share x multiplies it by 1 - f + f * x / h0. While the mean is at most h0 no 
 wealth is a non-negative supermartingale and ever reaches 1 / alpha with a probability of at most alpha (Ville 1939),
 however often somebody looks and however few the losses are: no pseudo-counts, no least number of blocks. The one who
 doubts H1 stakes on losses in the same way. For single games and f = (h1 - h0) / (1 - h0) the first is Wald's likelihood
-ratio and the second its inverse; the ordinary GSPRT (Van den Bergh, fishtest) is the pair with f chosen in hindsight,
-which nobody can stake, and that is why it errs too often where blocks or losses are few.
+ratio and the second its inverse; the generalised test of fishtest is the pair with f chosen in hindsight, whose error
+rates only simulation vouches for, and in its normal approximation they do not hold where losses are few.
 
-Each gambler divides his wealth among three fractions, each the best (Kelly) against one alternative: games of
-an opening independent of one another, games of an opening all decided alike, a candidate better by the same odds again.
-The second makes the test end for certain: log is concave, so under any distribution of mean h1 it grows by at
-least kl(h1, h0) a block. What the test needs in games: docs/design/evaluation.md.
+Each gambler divides his wealth among four fractions, each the best (Kelly) against one alternative of mean h1 or more:
+games of an opening independent, some openings decided alike in all their games, all openings so, a candidate better by
+the same odds again. The third makes the test end for certain: log is concave, so under any distribution of mean h1 its
+wealth grows by at least kl(h1, h0) a block. What the test needs in games: docs/design/evaluation.md.
 """
 
 import operator
@@ -33,7 +33,8 @@ from scipy.stats import binom
 from ringrift_core.errors import RulesError
 
 FloatArray = NDArray[np.float64]
-WEIGHTS = np.array([0.7, 0.2, 0.1])  # of the wealth: games independent, games alike, candidate better again
+WEIGHTS = np.array([0.6, 0.2, 0.1, 0.1])  # of the wealth: independent, some alike, all alike, better again
+ALIKE = 0.4  # of the openings, where some are decided alike
 FRACTION_MAX = 0.99  # a block without a win leaves one hundredth, so that no wealth is ever lost for good
 GAMES_MAX = 4  # of a block: one per seat rotation
 
@@ -110,30 +111,26 @@ def _checked(counts: Sequence[int]) -> Sequence[int]:
 
 def _log_wealth(factors: FloatArray, blocks: FloatArray) -> FloatArray:
     """Log of the wealth after blocks [..., P + 1] with factors [fractions, P + 1]: [...]."""
-    logs = np.stack([blocks @ row + log(weight) for row, weight in zip(np.log(factors), WEIGHTS, strict=True)])
+    logs = np.stack([blocks @ row for row in np.log(factors)])
     top = logs.max(axis=0)
-    return np.asarray(top + np.log(np.exp(logs - top).sum(axis=0)), np.float64)
+    return np.asarray(top + np.log(np.tensordot(WEIGHTS, np.exp(logs - top), axes=1)), np.float64)
 
 
 @lru_cache(maxsize=256)
 def _factors(h0: float, h1: float, games: int) -> FloatArray:
     """By how much a block of k wins multiplies what is staked at each fraction, [fractions, P + 1]."""
+    wins = np.arange(games + 1)
     odds = h1 / (1 - h1)
     again = odds * odds * (1 - h0) / h0
-    shares = np.arange(games + 1) / games
-    fractions = [
-        _best_fraction(h0, h1, games),
-        min((h1 - h0) / (1 - h0), FRACTION_MAX),
-        _best_fraction(h0, again / (1 + again), games),
-    ]
-    return np.array([1 - fraction + fraction * shares / h0 for fraction in fractions])
-
-
-def _best_fraction(h0: float, share: float, games: int) -> float:
-    """The fraction under which wealth grows fastest while the games of a block are independent, won at `share`."""
-    wins = np.arange(games + 1)
-    chances = np.asarray(binom.pmf(wins, games, share), np.float64)
+    free, better = (binom.pmf(wins, games, share) for share in (h1, again / (1 + again)))
+    alike = np.where(wins == games, h1, 0.0) + np.where(wins == 0, 1 - h1, 0.0)
     gains = wins / (games * h0) - 1
+    alternatives = (free, (1 - ALIKE) * free + ALIKE * alike, alike, better)
+    return np.array([1 + _best_fraction(gains, chances) * gains for chances in alternatives])
+
+
+def _best_fraction(gains: FloatArray, chances: FloatArray) -> float:
+    """The fraction under which wealth grows fastest when a stake gains gains[k] with chances[k], [P + 1]."""
 
     def growth(fraction: float) -> float:
         return float((chances * gains / (1 + fraction * gains)).sum())
