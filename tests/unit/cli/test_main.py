@@ -35,6 +35,10 @@ def test_a_session_ends_when_the_input_does():
         (["verify-traces"], "Missing argument"),
         (["verify-vectors", str(PARITY)], "no files ending in .vectors.json"),
         (["bench", "engine", "--games", "0"], "should be greater than or equal to 1"),
+        (["gauntlet"], "say one candidate, as an argument or as --model"),
+        (["gauntlet", "random", "--max-games", "3000"], "the book of hex8_2p has 1024 openings"),
+        (["gate", "--mode", "weekly"], "error: there is no mode 'weekly'"),
+        (["results", "check", "nowhere"], "error: nowhere: there is no such file or folder"),
         (["frobnicate"], "No such command"),
     ],
 )
@@ -43,6 +47,13 @@ def test_bad_input_is_said_on_standard_error_with_exit_code_2(arguments, message
     assert done.returncode == 2
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_a_variable_that_cannot_be_read_is_bad_input(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RINGRIFT_GAUNTLET_GAMES", "many")
+    done = ringrift("gauntlet", "random")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: RINGRIFT_GAUNTLET_GAMES is 'many'; write a number of games" in done.stderr
 
 
 def test_verify_traces_ends_with_the_counts():

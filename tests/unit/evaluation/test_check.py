@@ -10,7 +10,7 @@ from ringrift_core.evaluation import check
 from ringrift_core.evaluation.check import check_gauntlet, check_match
 from ringrift_core.evaluation.gauntlet import GameGauntlet, GauntletSettings, Opponent
 from ringrift_core.evaluation.gauntlet_result import GauntletResult
-from ringrift_core.evaluation.stored_match import Book, StoredMatch, write_match
+from ringrift_core.evaluation.stored_match import Book, StoredMatch, read_match, write_match
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.roster import agent_of
 from tests.unit.evaluation.results import NOW, stored_match, strong
@@ -96,3 +96,7 @@ def test_a_gauntlet_is_what_its_matches_say(tmp_path: Path):
         lie = result.model_copy(update={"rows": (row.model_copy(update=changes),)})
         with pytest.raises(StorageError, match=says):
             check_gauntlet(lie, tmp_path)
+    path = write_match(tmp_path, lying(read_match(tmp_path / f"{row.match}.json"), 3, plies=1))
+    lie = result.model_copy(update={"rows": (row.model_copy(update={"match": path.stem}),)})
+    with pytest.raises(StorageError, match="game 3 is not what it says: plies 1 recorded"):
+        check_gauntlet(lie, tmp_path)
