@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := out
 
-.PHONY: demo test check bench soak fmt clean
+.PHONY: demo test check bench learn soak fmt clean
 
 demo: $(VENV)/run.stamp  ## selfplay into shards, check them, then one game on a small hexagon and its last position
 	$(BIN)/ringrift warmup
@@ -25,11 +25,17 @@ check: $(VENV)/dev.stamp  ## formatting, lint, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/run.stamp  ## engine, shards, search and selfplay with their bounds, as JSON
+bench: $(VENV)/run.stamp  ## engine, shards, search, selfplay and training with their bounds, as JSON
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/shards.py
 	$(BIN)/ringrift bench search --json
 	$(BIN)/ringrift bench selfplay --json
+	$(BIN)/ringrift bench train --json
+
+learn: $(VENV)/run.stamp  ## from nothing to a net put to the gate, on hex8_2p; may be stopped and goes on
+	$(BIN)/ringrift warmup
+	$(BIN)/python benchmarks/learn.py --game hex8_2p --folder $(OUT)/learn/hex8_2p
+	$(BIN)/ringrift curve $(OUT)/learn/hex8_2p/results --svg $(OUT)/learn/hex8_2p/curve.svg
 
 soak: $(VENV)/dev.stamp  ## the property tests again, with far more games
 	RINGRIFT_TEST_SCALE=25 $(BIN)/python -m pytest tests/property
