@@ -47,7 +47,7 @@ SEARCH_RATES = {
     "square8_3p": 0.42,
     "hex8_3p": 0.50,
     "square8_4p": 0.33,
-    "hex8_4p": 0.45,
+    "hex8_4p": 0.42,
 }
 
 
