@@ -48,8 +48,8 @@ def train(asked: dict[str, Any], *, seed: int | None, processes: int, as_json: b
 
 
 def default_threads(processes: int) -> int:
-    """The cores of this machine divided among processes."""
-    return max(1, (os.cpu_count() or 1) // processes)
+    """Half of the cores, divided among processes: threads that wait for a busy core make all others wait."""
+    return max(1, (os.cpu_count() or 1) // (2 * processes))
 
 
 def progress_line(spec: TrainingSpec, reports: dict[str, dict[str, Any]]) -> Text:
