@@ -95,22 +95,16 @@ class Run:
         self._device = device_of(spec)
         self._store = Store(spec.data)
         self._parent = None if spec.parent is None else load_checkpoint(spec.parent, self._key)
+        net = self._first_net()
         self._window = self._committed()
         self._identity = self._claimed()
-        self._steps = steps_of_run(
-            rows_total=self._window.rows_total,
-            window=self._window.rows,
-            samples_before=samples_before(self._parent),
-            batch=spec.batch,
-            passes=spec.passes,
-            wanted=spec.steps,
-        )
+        self._steps = self._steps_on(self._window)
         settings = TrainerSettings(
             self._steps, spec.learning_rate, spec.weight_decay, spec.ema, spec.ownership_weight, spec.score_weight
         )
         bf16 = spec.precision == "bf16" or (spec.precision == "auto" and self._device.type == "cuda")
-        self._trainer = Trainer(self._first_net(), settings, self._device, bf16=bf16, distributed=rank.of > 1)
-        self._stream = SampleStream(self._store, self._window, spec.batch, spec.seed, spec.root_share)
+        self._trainer = Trainer(net, settings, self._device, bf16=bf16, distributed=rank.of > 1)
+        self._stream = self._stream_of(self._window)
         self._assembler = Assembler(self._key, self._device)
         if (spec.out / STATE).exists():
             self._resume()
@@ -163,6 +157,7 @@ class Run:
         if not self._rank.writes:
             return
         validation = self._validate()
+        self._refuse_infinite(validation)
         assert journal is not None
         journal.write(self._steps, "validation", validation)
         path = self._spec.out / CANDIDATE
@@ -208,23 +203,30 @@ class Run:
             dist.all_reduce(sums)
             sums /= self._rank.of
         means = dict(zip(parts(pending[0]), sums.tolist(), strict=True))
-        if not all(map(isfinite, means.values())):
-            raise TrainingError(
-                f"the loss is no finite number any more at step {self._trainer.step_number}; the last state is kept: "
-                "begin a new run with a lower learning rate"
-            )
+        self._refuse_infinite(means)
         return means
+
+    def _refuse_infinite(self, losses: dict[str, float]) -> None:
+        """TrainingError when a loss or a weight is no finite number."""
+        if all(map(isfinite, losses.values())) and self._trainer.is_finite():
+            return
+        raise TrainingError(
+            f"a loss or a weight is no finite number any more at step {self._trainer.step_number}; the last state is "
+            "kept: begin a new run with a lower learning rate, and look at what it trains on (`ringrift shards check`)"
+        )
 
     # ---- files ----
 
     def _committed(self) -> Window:
-        """The window of the run: the one in its folder, or a new one."""
+        """The window of the run: the one in its folder, or a new one, which is written once it can be trained on."""
         path = self._spec.out / WINDOW
-        if self._rank.writes and not path.exists():
+        if self._rank.writes and not (self._spec.out / RUN).exists():
             hours = self._spec.max_age_hours
             window = commit_window(
                 self._store, self._key, datetime.now(UTC), timedelta(hours=hours) if hours > 0 else None
             )
+            self._steps_on(window)
+            next(self._stream_of(window).batches())
             make_folder(self._spec.out)
             write_whole(path, window.dump())
         self._wait()
@@ -240,6 +242,20 @@ class Run:
             refused=[it.model_dump() for it in window.refused],
         )
         return window
+
+    def _steps_on(self, window: Window) -> int:
+        """How many steps the run makes; RulesError when the rows do not allow them."""
+        return steps_of_run(
+            rows_total=window.rows_total,
+            window=window.rows,
+            samples_before=samples_before(self._parent),
+            batch=self._spec.batch,
+            passes=self._spec.passes,
+            wanted=self._spec.steps,
+        )
+
+    def _stream_of(self, window: Window) -> SampleStream:
+        return SampleStream(self._store, window, self._spec.batch, self._spec.seed, self._spec.root_share)
 
     def _claimed(self) -> str:
         """The digest of what this run is; StorageError when its folder holds another run."""
@@ -275,8 +291,9 @@ class Run:
             raise StorageError(f"{path}: the state of another run; choose another folder")
         try:
             self._trainer.resume(state.trainer)
-        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-            raise StorageError(f"{path}: does not fit the net: {str(error).splitlines()[0]}") from error
+        except (LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise StorageError(f"{path}: does not fit the net: {reason}") from error
         self._stream.cursor = state.cursor
         self._report("resumed")
 
@@ -330,7 +347,7 @@ def begun_seed(path: Path) -> int | None:
         return None
     try:
         seed = json.loads(read_bounded(path, RUN_BYTES_MAX))["spec"]["seed"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise StorageError(f"{path}: damaged; choose another folder") from None
     return seed if type(seed) is int else None
 

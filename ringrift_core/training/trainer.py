@@ -83,6 +83,11 @@ class Trainer:
         """The losses of the average on a batch."""
         return self._losses(self.average(inputs, auxiliary=True), inputs, targets)
 
+    def is_finite(self) -> bool:
+        """True when every weight is a finite number, in the net and in the average."""
+        weights = (*self.net.parameters(), *self.average.parameters())
+        return bool(torch.stack([weight.detach().isfinite().all() for weight in weights]).all())
+
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs: tensors and plain values."""
         return {
