@@ -28,7 +28,7 @@ from ringrift_core.jobs.spec import TrainingSpec
 from ringrift_core.nn.checkpoint import Checkpoint, CheckpointHead, load_checkpoint, save_checkpoint
 from ringrift_core.nn.net import Net
 from ringrift_core.nn.tuning import choose_device
-from ringrift_core.storage import make_folder, read_bounded, sync_folder, write_whole
+from ringrift_core.storage import discard_unfinished, make_folder, read_bounded, sync_folder, write_whole
 from ringrift_core.training.batches import Assembler
 from ringrift_core.training.budget import steps_of_run
 from ringrift_core.training.journal import Journal
@@ -159,7 +159,8 @@ class Run:
         validation = self._validate()
         self._refuse_infinite(validation)
         assert journal is not None
-        journal.write(self._steps, "validation", validation)
+        if validation:
+            journal.write(self._steps, "validation", validation)
         path = self._spec.out / CANDIDATE
         digest = save_checkpoint(path, self._trainer.average, self._head(validation))
         self._report("done", candidate=str(path), sha256=digest, validation=validation)
@@ -276,6 +277,8 @@ class Run:
                 f"{path}: the run there has other settings, another parent or another window; go on with the same "
                 "command that began it, or choose another folder"
             )
+        if self._rank.writes:
+            discard_unfinished(path.parent)
         return hashlib.sha256(content).hexdigest()
 
     def _save(self) -> None:
@@ -363,7 +366,7 @@ def device_of(spec: TrainingSpec) -> torch.device:
 def samples_before(parent: Checkpoint | None) -> int:
     """Samples that a net and its ancestors have seen."""
     total = 0 if parent is None else parent.head.train.get("samples_total", 0)
-    return total if type(total) is int else 0
+    return max(0, total) if type(total) is int else 0
 
 
 def parts(losses: Losses) -> dict[str, torch.Tensor]:

@@ -49,11 +49,16 @@ class Journal:
 
 
 def kept_lines(content: bytes, step: int) -> list[bytes]:
-    """The whole lines of a journal up to a step; a killed writer may have left half a line."""
+    """The whole lines of a journal up to a state of a step; a killed writer may have left half a line.
+
+    The validation at that step comes after the state and will be made again.
+    """
     kept = []
     for line in content.splitlines(keepends=True):
         try:
-            if json.loads(line)["step"] <= step and line.endswith(b"\n"):
+            entry = json.loads(line)
+            again = entry["step"] > step or (entry["step"] == step and entry.get("kind") == "validation")
+            if not again and line.endswith(b"\n"):
                 kept.append(line)
         except (ValueError, TypeError, KeyError, RecursionError):
             continue

@@ -99,6 +99,8 @@ class Trainer:
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on from a state; KeyError, RuntimeError or ValueError when it is not one of such a net."""
+        if int(state["step"]) < 0:
+            raise ValueError("its step is negative")
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])

@@ -120,9 +120,7 @@ def test_targets_of_other_rows_are_seen_by_every_loss(batch):
 
 def test_a_net_that_knows_nothing_has_the_losses_of_chance(batch):
     inputs, targets = batch
-    outputs = Outputs(
-        torch.zeros(len(inputs.ids)), torch.zeros(30, 2), torch.zeros(30, 2, 2), torch.zeros(30, 3, 61)
-    )
+    outputs = Outputs(torch.zeros(len(inputs.ids)), torch.zeros(30, 2), torch.zeros(30, 2, 2), torch.zeros(30, 3, 61))
     losses = losses_of(outputs, inputs, targets, ownership_weight=0, score_weight=0)
     assert float(losses.policy) == pytest.approx(float(inputs.counts.float().log().mean()), rel=1e-5)
     assert float(losses.value) == pytest.approx(np.log(2), rel=1e-3)  # root values are float16
