@@ -121,4 +121,5 @@ def read_spec(path: Path) -> SelfplaySpec | TrainingSpec:
 
 def reasons(error: ValidationError) -> str:
     """What pydantic found, in one line."""
-    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+    found = [(".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")) for item in error.errors()]
+    return "; ".join(f"{field}: {text}" if field else text for field, text in found)

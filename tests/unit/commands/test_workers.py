@@ -46,7 +46,9 @@ def interrupted(program: str, number: int) -> Workers:
 
 def test_reports_arrive_in_order_and_what_libraries_print_is_passed_over():
     found: list[dict[str, Any]] = []
-    workers("print('NCCL version 2'); [print('{\"n\": %d}' % i) for i in range(3)]").run(lambda _number, report: found.append(report))
+    workers("print('NCCL version 2'); [print('{\"n\": %d}' % i) for i in range(3)]").run(
+        lambda _number, report: found.append(report)
+    )
     assert found == [{"n": 0}, {"n": 1}, {"n": 2}]
 
 
