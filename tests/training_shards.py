@@ -61,8 +61,16 @@ def all_rows(*folders: Path, key: str = KEY) -> Rows:
 def spec(data: Path, out: Path, **changes: Any) -> TrainingSpec:
     """A short run of a nano net."""
     given: dict[str, Any] = {
-        **{"game": KEY, "data": (data,), "out": out, "size": "nano", "seed": 3, "steps": 6, "batch": 16},
-        **{"max_age_hours": 0, "save_every": 2, "device": "cpu"},
+        "game": KEY,
+        "data": (data,),
+        "out": out,
+        "size": "nano",
+        "seed": 3,
+        "steps": 6,
+        "batch": 16,
+        "max_age_hours": 0,
+        "save_every": 2,
+        "device": "cpu",
     }
     given |= {"size": None} if "parent" in changes else {}
     return TrainingSpec(**{**given, **changes})

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from math import isfinite
-from pathlib import Path
 from time import monotonic
 
 import numpy as np
@@ -33,6 +32,7 @@ from ringrift_core.training.batches import Assembler
 from ringrift_core.training.budget import steps_of_run
 from ringrift_core.training.journal import Journal
 from ringrift_core.training.losses import Losses
+from ringrift_core.training.run_folder import CANDIDATE, RUN, RUN_BYTES_MAX, STATE, WINDOW
 from ringrift_core.training.stream import Rows, SampleStream, philox_key
 from ringrift_core.training.train_state import TrainState, read_state, write_state
 from ringrift_core.training.trainer import Trainer, TrainerSettings
@@ -40,10 +40,8 @@ from ringrift_core.training.window import Store, Window, commit_window, read_win
 
 LOG_EVERY = 50  # steps
 VALIDATION_BATCH = 1024
-RUN_BYTES_MAX = 1 << 20
 SYMMETRIES = 1 << 63  # keeps the draws of symmetries apart from those of the stream
 REPORT_EVERY_S = 1.0
-RUN, WINDOW, STATE, CANDIDATE = "run.json", "window.json", "state.pt", "candidate.pth"
 FREE = ("data", "out", "parent", "threads", "save_every", "device", "max_age_hours")  # may change between resumptions
 
 Emit = Callable[[dict[str, object]], None]
@@ -342,17 +340,6 @@ class Run:
         if self._rank.writes:
             standing = {} if event == "window" else {"step": self._trainer.step_number, "steps": self._steps}
             self._emit({"event": event, **standing, **values})
-
-
-def begun_seed(path: Path) -> int | None:
-    """The seed of the run that was begun in a folder, None where none was; StorageError when `run.json` is damaged."""
-    if not path.exists():
-        return None
-    try:
-        seed = json.loads(read_bounded(path, RUN_BYTES_MAX))["spec"]["seed"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise StorageError(f"{path}: damaged; choose another folder") from None
-    return seed if type(seed) is int else None
 
 
 def device_of(spec: TrainingSpec) -> torch.device:

@@ -56,7 +56,8 @@ class Trainer:
         self._forward: nn.Module = self.net
         if distributed:
             constants = [name for name, _ in self.net.named_buffers()]  # of types that gloo cannot send
-            DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self.net, constants)  # noqa: SLF001
+            ignore = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model  # noqa: SLF001
+            ignore(self.net, constants)  # type: ignore[no-untyped-call]
             self._forward = DistributedDataParallel(self.net, gradient_as_bucket_view=True)
         self._optimiser = torch.optim.AdamW(
             parameter_groups(self.net, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.99)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ RINGRIFT = Path(sys.executable).parent / "ringrift"
 STEPS = 100
 KILLS = 2
 RANKS_DIFFER_MAX = 1e-5
+NOISE = 1e-8  # gradients below it, the epsilon of Adam, are rounding errors
 
 
 @pytest.fixture(scope="module")
@@ -126,28 +128,36 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, data: Path):
     assert_same_run(straight.out, asked.out)
 
 
-def test_two_ranks_make_the_net_of_one_process_and_ctrl_c_stops_both(tmp_path: Path, data: Path):
-    """Twenty steps at least by two ranks, then Ctrl-C, the rest by one process.
+def differences(one: dict[str, Any], other: dict[str, Any]) -> torch.Tensor:
+    """How far the weights of two states are apart, one number for each whose gradient is no rounding error.
 
-    The rate is low because Adam makes steps of its size even of gradients that are rounding errors only.
+    Adam makes whole steps of gradients that are rounding errors, so weights on which no loss depends differ freely.
     """
-    options = ("--steps", "40", "--save-every", "20", "--learning-rate", "1e-4", "--precision", "fp32")
-    report = interrupted(data, tmp_path / "ranks", *options, "--processes", "2")
+    mine, yours = one["net"], other["net"]
+    order = [*(name for name in mine if mine[name].ndim > 1), *(name for name in mine if mine[name].ndim <= 1)]
+    squares = [one["optimiser"]["state"][number]["exp_avg_sq"] for number in range(len(order))]
+    noise = torch.cat([((square > 0) & (square < NOISE**2)).flatten() for square in squares])
+    apart = torch.cat([(mine[name] - yours[name]).abs().flatten() for name in order])
+    assert noise.float().mean() < 0.01
+    return apart[~noise]
+
+
+def test_two_ranks_make_the_net_of_one_process_and_ctrl_c_stops_both(tmp_path: Path, data: Path):
+    """Twenty steps at least by two ranks, then Ctrl-C, the rest by one process."""
+    ranks = spec(data, tmp_path / "ranks", steps=40, precision="fp32")
+    options = ("--steps", "40", "--save-every", "20", "--precision", "fp32", "--processes", "2")
+    report = interrupted(data, ranks.out, *options)
     assert isinstance(report["step"], int)
-    assert report["step"] >= 20
-    settings = {"steps": report["step"], "learning_rate": 1e-4, "precision": "fp32"}
-    long = {**settings, "steps": 40}
-    straight = spec(data, tmp_path / "straight", **long)
+    straight = spec(data, tmp_path / "straight", steps=40, precision="fp32")
     train(straight, stop_at=report["step"])
-    one, two = (read_state(out / "state.pt").trainer for out in (straight.out, tmp_path / "ranks"))
-    differences = [(one["net"][name] - two["net"][name]).abs().max().item() for name in one["net"]]
-    assert 0 < max(differences) <= RANKS_DIFFER_MAX
-    train(spec(data, tmp_path / "ranks", **long))  # one process goes on where two were
-    assert (tmp_path / "ranks" / "candidate.pth").exists()
-    first = train(spec(data, tmp_path / "first", **{**long, "steps": 1}, ema=0.0))
-    assert first
-    moved = [(one["net"][name] - weights(tmp_path / "first")[name]).abs().max().item() for name in one["net"]]
-    assert max(moved) > 50 * RANKS_DIFFER_MAX, "a net that hardly moves shows nothing"
+    first, one, two = tmp_path / "first", straight.out, ranks.out
+    train(spec(data, first, steps=40, precision="fp32"), stop_at=1)
+    states = [read_state(out / "state.pt").trainer for out in (one, two, first)]
+    assert states[0]["step"] == states[1]["step"] >= 20
+    assert differences(states[0], states[1]).max() <= RANKS_DIFFER_MAX
+    assert differences(states[0], states[2]).mean() > 10 * RANKS_DIFFER_MAX, "nets that do not move show nothing"
+    train(ranks)  # one process goes on where two were
+    assert (ranks.out / "candidate.pth").exists()
 
 
 def test_what_rank_0_refuses_ends_all_ranks_with_its_one_line(tmp_path: Path, data: Path):
@@ -171,7 +181,6 @@ def test_what_rank_0_refuses_ends_all_ranks_with_its_one_line(tmp_path: Path, da
         (["data"], "error: say either the parent to go on from or the size of a net"),
         (["data", "--size", "nano", "--batch", "1"], "Invalid value for '--batch'"),
         (["data", "--size", "nano", "--learning-rate", "nan"], "error: learning_rate: Input should be"),
-        (["data", "--size", "nano", "--max-age-hours", "inf"], "error: max_age_hours: Input should be"),
     ],
 )
 def test_what_a_stranger_types_is_answered_in_one_line(tmp_path: Path, arguments: list[str], message: str):

@@ -31,7 +31,11 @@ class FakeWorkers:
 
 
 WINDOW = {
-    **{"event": "window", "sha256": "ab" * 32, "shards": 2, "rows": 90, "rows_total": 100},
+    "event": "window",
+    "sha256": "ab" * 32,
+    "shards": 2,
+    "rows": 90,
+    "rows_total": 100,
     "refused": [{"file": "x.npz", "reason": "damaged"}],
 }
 DONE = {

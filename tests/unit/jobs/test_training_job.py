@@ -32,6 +32,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def straight(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingSpec:
+    """A run without a stop."""
+    torch.set_num_threads(1)
+    asked = spec(data, tmp_path_factory.mktemp("straight"))
+    train(asked)
+    return asked
+
+
 def candidate(asked: TrainingSpec) -> Checkpoint:
     return load_checkpoint(asked.out / "candidate.pth")
 
@@ -73,13 +82,23 @@ def test_a_run_writes_a_candidate_with_its_lineage(tmp_path, data):
     record = dict(made.head.train)
     validation = record.pop("validation")
     assert record == {
-        **{"steps": 6, "samples": 96, "samples_total": 96, "batch": 16, "learning_rate": 0.002},
-        **{"ema": 0.999, "seed": 3, "root_share": 0.2},
+        "steps": 6,
+        "samples": 96,
+        "samples_total": 96,
+        "batch": 16,
+        "learning_rate": 0.002,
+        "ema": 0.999,
+        "seed": 3,
+        "root_share": 0.2,
     }
     assert set(validation) == {"total", "policy", "value", "ownership", "score"}
     assert reports[-1] == {
-        **{"event": "done", "step": 6, "steps": 6, "candidate": str(asked.out / "candidate.pth")},
-        **{"sha256": made.sha256, "validation": validation},
+        "event": "done",
+        "step": 6,
+        "steps": 6,
+        "candidate": str(asked.out / "candidate.pth"),
+        "sha256": made.sha256,
+        "validation": validation,
     }
     assert (reports[0]["event"], reports[0]["sha256"]) == ("window", window.sha256)
     assert events(reports).count("saved") == 3
@@ -149,10 +168,9 @@ def test_a_rerun_says_done_and_changes_nothing(tmp_path, data):
 
 
 @pytest.mark.parametrize("stop", [1, 3, 4])
-def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, data, stop):
+def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, data, stop, straight):
     """Stopped at a step with a regular state and at others."""
-    straight, stopped = spec(data, tmp_path / "straight"), spec(data, tmp_path / "stopped")
-    train(straight)
+    stopped = spec(data, tmp_path / "stopped")
     assert events(train(stopped, stop_at=stop))[-2:] == ["saved", "stopped"]
     assert not (stopped.out / "candidate.pth").exists()
     reports = train(stopped)
@@ -164,10 +182,9 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, data, stop):
     assert journals[0] == journals[1]
 
 
-def test_a_run_killed_after_its_state_goes_back_to_it(tmp_path, data):
+def test_a_run_killed_after_its_state_goes_back_to_it(tmp_path, data, straight):
     """The folder as kill -9 leaves it: a state of step 4, a journal of step 5."""
-    straight, killed = spec(data, tmp_path / "straight"), spec(data, tmp_path / "killed")
-    train(straight)
+    killed = spec(data, tmp_path / "killed")
     train(killed, stop_at=4)
     with (killed.out / "train.jsonl").open("a") as file:
         file.write('{"step": 5, "kind": "train", "policy": 99}\n{"step": 6, "ki')
@@ -189,11 +206,10 @@ def test_a_run_killed_before_its_candidate_writes_it(tmp_path, data):
     assert (asked.out / "train.jsonl").read_text() == before[1]
 
 
-def test_a_run_reads_its_own_window_although_the_folder_has_grown(tmp_path, data):
+def test_a_run_reads_its_own_window_although_the_folder_has_grown(tmp_path, data, straight):
     folder = tmp_path / "data"
     shutil.copytree(data, folder)
-    straight, stopped = spec(data, tmp_path / "straight"), spec(folder, tmp_path / "stopped")
-    train(straight)
+    stopped = spec(folder, tmp_path / "stopped")
     train(stopped, stop_at=3)
     shard(folder, games(seed=5), hour=9)
     train(stopped)
@@ -220,11 +236,10 @@ def test_a_run_with_other_settings_does_not_go_on_in_the_same_folder(tmp_path, d
     assert listing(asked.out) == before
 
 
-def test_threads_folders_and_intervals_may_change(tmp_path, data):
+def test_threads_folders_and_intervals_may_change(tmp_path, data, straight):
     moved = tmp_path / "moved"
     shutil.copytree(data, moved)
-    straight, stopped = spec(data, tmp_path / "straight"), spec(data, tmp_path / "stopped")
-    train(straight)
+    stopped = spec(data, tmp_path / "stopped")
     train(stopped, stop_at=3)
     shutil.move(stopped.out, tmp_path / "elsewhere")
     changes = {"data": (tmp_path, moved), "out": tmp_path / "elsewhere", "save_every": 1, "max_age_hours": 1.0}
@@ -364,9 +379,8 @@ def poisoned(step: int) -> Callable[..., Any]:
     return stepping
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_the_last_state_is_kept(tmp_path, data, monkeypatch):
-    asked, straight = spec(data, tmp_path / "run"), spec(data, tmp_path / "straight")
-    train(straight)
+def test_a_loss_that_is_no_number_ends_the_run_and_the_last_state_is_kept(tmp_path, data, monkeypatch, straight):
+    asked = spec(data, tmp_path / "run")
     monkeypatch.setattr(Trainer, "step", poisoned(2))
     with pytest.raises(TrainingError, match=r"no finite number any more at step 4; the last state is kept"):
         train(asked)
@@ -419,10 +433,9 @@ def full_after(writes: int) -> Callable[[Path, Path], Path]:
 
 
 @pytest.mark.parametrize("writes", range(7))
-def test_a_full_disk_at_any_file_is_said_and_the_run_goes_on_afterwards(tmp_path, data, monkeypatch, writes):
+def test_a_full_disk_at_any_file_is_said_and_the_run_goes_on_afterwards(tmp_path, data, monkeypatch, writes, straight):
     """window.json, run.json, three states, the candidate; the seventh is not reached."""
-    asked, straight = spec(data, tmp_path / "run"), spec(data, tmp_path / "straight")
-    train(straight)
+    asked = spec(data, tmp_path / "run")
     monkeypatch.setattr(Path, "replace", full_after(writes))
     if writes < 6:
         with pytest.raises(StorageError, match="the disk is full: free some space"):
@@ -513,17 +526,3 @@ def test_samples_of_ancestors_are_a_number_or_none(tmp_path):
         head = replace(plain.head, train={"samples_total": recorded})
         save_checkpoint(tmp_path / "again.pth", plain.net, head)
         assert job.samples_before(load_checkpoint(tmp_path / "again.pth")) == expected
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"spec": 3}', "[" * 100_000])
-def test_the_seed_of_a_damaged_run_is_an_error(tmp_path, content):
-    (tmp_path / "run.json").write_text(content)
-    with pytest.raises(StorageError, match=r"run\.json: damaged; choose another folder"):
-        job.begun_seed(tmp_path / "run.json")
-
-
-def test_the_seed_of_a_run_that_was_begun_is_found(tmp_path, data):
-    asked = spec(data, tmp_path / "run", steps=1)
-    assert job.begun_seed(asked.out / "run.json") is None
-    train(asked)
-    assert job.begun_seed(asked.out / "run.json") == 3

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from ringrift_core.game import Board, GameBatch
+from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.nn.net_evaluator import Encoder
 from ringrift_core.search.evaluator import Positions
 from ringrift_core.training.batches import Assembler
 from ringrift_core.training.stream import Rows
-from tests.training_shards import ConfigKey, all_rows, games, shard
+from tests.training_shards import all_rows, games, shard
 
 CPU = torch.device("cpu")
 CONFIGS = ["hex8_2p", "square8_3p", "hex8_4p"]

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.jobs.selfplay import run_selfplay
 from ringrift_core.jobs.spec import SelfplaySpec
 from ringrift_core.nn.net import Net
@@ -15,9 +15,9 @@ from ringrift_core.training.batches import Assembler
 from ringrift_core.training.losses import Losses
 from ringrift_core.training.stream import Rows
 from ringrift_core.training.trainer import Trainer, TrainerSettings
-from tests.training_shards import KEY, ConfigKey, all_rows
+from tests.training_shards import KEY, all_rows
 
-STEPS, BATCH = 100, 32
+STEPS, BATCH = 60, 32
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def drawn(assembler: Assembler, count: int) -> Iterator[tuple[np.ndarray, np.nda
 
 
 def test_shuffled_targets_teach_nothing_that_sound_games_confirm(rows):
-    """Measured: policy 2.62 against 2.76, value 0.60 against 0.69; the least policy loss is 2.39, that of chance 2.75."""
+    """Measured: policy 2.62 and 2.76 (chance 2.75, the least 2.39), value 0.60 and 0.69."""
     taught, judged = rows
     chance = float(np.log(np.diff(judged.legal.offsets)).mean())
     sound = trained_on(taught, judged)

@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
+from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.nn.net import Inputs, Net, Outputs
 from ringrift_core.training.batches import Assembler, Targets
 from ringrift_core.training.losses import losses_of, policy_loss
-from tests.training_shards import KEY, ConfigKey, all_rows, games, shard
+from tests.training_shards import KEY, all_rows, games, shard
 
 COUNTS = torch.tensor([3, 2, 7, 1, 40, 2])
 Batch = tuple[Inputs, Targets]

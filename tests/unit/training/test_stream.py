@@ -11,6 +11,7 @@ from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST
 from ringrift_core.selfplay import ShardPlayer, read_shard
 from ringrift_core.training import stream as module
 from ringrift_core.training.stream import REPEATS_MAX, VALIDATION_PARTS, Cursor, Rows, drawn, weights_of
+from ringrift_core.training.window import Store
 from tests.training_shards import all_rows, games, shard, stream_of
 
 FIELDS = ("states", "policy", "value", "ownership", "score", "surprise", "position")
@@ -273,7 +274,7 @@ def test_shards_may_lie_in_several_folders_and_move_between_them(tmp_path):
     expected = list(islice(before.batches(), 6))
     for ending in (".npz", ".json"):
         path.with_suffix(ending).rename(two / path.with_suffix(ending).name)
-    after = module.SampleStream(module.Store((two, one)), before.window, 32, 5, 0.2)
+    after = module.SampleStream(Store((two, one)), before.window, 32, 5, 0.2)
     for rows, found in zip(expected, after.batches(), strict=False):
         assert_same(rows, found)
 

@@ -52,8 +52,7 @@ def test_flipped_bytes_are_refused_or_change_nothing(path):
         path.write_bytes(spoiled)
         try:
             assert same(read_state(path), state_of()), f"byte {place}"
-        except StorageError as error:
-            assert "state.pt" in str(error)
+        except StorageError:
             refused += 1
     assert refused > FLIPS / 3
 
@@ -87,7 +86,7 @@ def test_what_is_no_state_is_refused(tmp_path, foreign):
     content = io.BytesIO()
     torch.save(foreign, content)
     (tmp_path / "state.pt").write_bytes(content.getvalue())
-    with pytest.raises(StorageError, match="no state of a training run|no file of the format"):
+    with pytest.raises(StorageError, match=r"no state of a training run|no file of the format"):
         read_state(tmp_path / "state.pt")
 
 

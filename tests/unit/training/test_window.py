@@ -285,7 +285,7 @@ def test_a_window_is_read_as_it_was_written(tmp_path):
 def garbage(window: Window) -> dict[str, str]:
     form = json.loads(window.dump())
     entry = form["shards"][0]
-    entries = {
+    entries: dict[str, dict[str, object]] = {
         "no_games": {"games": 0},
         "no_samples": {"samples": 0},
         "many_games": {"games": 10**9},
@@ -294,7 +294,7 @@ def garbage(window: Window) -> dict[str, str]:
         "digest": {"sha256": "../../x"},
         "text": {"samples": "12"},
     }
-    spoiled = {
+    spoiled: dict[str, dict[str, object]] = {
         "form": {"form": "ringrift.window/2"},
         "no_shards": {"shards": []},
         "unknown": {"x": 1},
@@ -313,8 +313,7 @@ def test_what_is_no_window_is_refused(tmp_path):
     for name, text in garbage(window).items():
         path.write_text(text)
         with pytest.raises(StorageError, match=r"window\.json: no window"):
-            read_window(path)
-            pytest.fail(f"taken: {name}")
+            print(name, read_window(path))  # which one was taken, if any
     path.write_bytes(b"\xff\x00" + window.dump())
     with pytest.raises(StorageError, match="no window"):
         read_window(path)
