@@ -59,6 +59,13 @@ def sync_folder(folder: Path) -> None:
         raise _storage_error(folder, error) from error
 
 
+def discard_unfinished(folder: Path) -> None:
+    """Remove what killed writers left in a folder that has one writer, this one."""
+    with suppress(OSError):
+        for path in folder.glob(f"{TEMPORARY}*"):
+            path.unlink(missing_ok=True)
+
+
 def read_bounded(path: Path, size_max: int) -> bytes:
     """The content of a file of at most `size_max` bytes; StorageError when there is none or it is larger."""
     try:

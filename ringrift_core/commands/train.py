@@ -13,7 +13,7 @@ from rich.text import Text
 from ringrift_core.commands.workers import JOBS, SIGNALLED, Workers, torchrun
 from ringrift_core.errors import RulesError
 from ringrift_core.jobs.spec import TrainingSpec, reasons
-from ringrift_core.jobs.training import RUN, begun_seed
+from ringrift_core.training.run_folder import RUN, begun_seed
 
 SEED_BITS = 48
 

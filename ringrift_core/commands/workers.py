@@ -40,8 +40,9 @@ def end(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def torchrun(processes: int) -> list[str]:
-    """The arguments that run a job as so many ranks on this machine."""
-    return ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *JOBS]
+    """The arguments that run a job as so many ranks on this machine; each of them, too, imports nothing from here."""
+    run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "--no-python"]
+    return [*run, sys.executable, "-P", *JOBS]
 
 
 class Workers:
@@ -81,8 +82,9 @@ class Workers:
             finally:
                 self._stop()
         for number, process in enumerate(self._processes):
-            if process.returncode != 0 and not (self.signal and process.returncode == -self.signal):
-                raise WorkerError(f"worker {number}: {said(self._errors.get(number, ''), process.returncode)}")
+            errors = self._errors.get(number, "")
+            if process.returncode != 0 and not (self.signal and ended_by_signal(process.returncode, errors)):
+                raise WorkerError(f"worker {number}: {said(errors, process.returncode)}")
 
     def _start(self, number: int, spec: Path, reports: "Queue[tuple[int, str | None]]") -> None:
         process = subprocess.Popen(  # noqa: S603 - our own module
@@ -95,12 +97,14 @@ class Workers:
         self._processes.append(process)
 
         def read(pipe: IO[str]) -> None:
-            for line in pipe:
-                reports.put((number, line))
+            with pipe:
+                for line in pipe:
+                    reports.put((number, line))
             reports.put((number, None))
 
         def read_errors(pipe: IO[str]) -> None:
-            self._errors[number] = pipe.read()
+            with pipe:
+                self._errors[number] = pipe.read()
 
         for target, pipe in ((read, process.stdout), (read_errors, process.stderr)):
             self._readers.append(Thread(target=target, args=(pipe,), daemon=True))
@@ -114,7 +118,7 @@ class Workers:
                 self._closed += 1
                 if self._processes[number].wait(timeout=STOP_S) != 0:
                     self._terminate()
-            else:
+            elif line.startswith("{"):  # libraries of a rank print too
                 on_report(number, json.loads(line))
 
     def _terminate(self) -> None:
@@ -132,6 +136,13 @@ class Workers:
                 process.wait()
         for reader in self._readers:
             reader.join(STOP_S)
+
+
+def ended_by_signal(code: int, errors: str) -> bool:
+    """True when a worker ended because it was told to: before it could listen, or as torchrun does it."""
+    return code in {-signal.SIGTERM, -signal.SIGINT} or (
+        "SignalException: " in errors and not any(line.startswith("error: ") for line in errors.splitlines())
+    )
 
 
 def said(errors: str, code: int) -> str:

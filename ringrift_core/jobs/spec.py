@@ -94,7 +94,7 @@ class TrainingSpec(Spec):
     ownership_weight: Annotated[float, Field(ge=0, le=100)] = 0.3
     score_weight: Annotated[float, Field(ge=0, le=100)] = 0.3
     passes: Annotated[float, Field(gt=0, le=1000)] = 4.0  # samples that may be drawn per row ever made
-    max_age_hours: Annotated[float, Field(ge=0)] = 48.0  # of the newest shard; 0: any age
+    max_age_hours: Annotated[float, Field(ge=0, le=1e6)] = 48.0  # of the newest shard; 0: any age
     save_every: Annotated[int, Field(ge=1)] = 500  # steps between states
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on CUDA, fp32 elsewhere
     device: Device = "auto"
@@ -121,4 +121,5 @@ def read_spec(path: Path) -> SelfplaySpec | TrainingSpec:
 
 def reasons(error: ValidationError) -> str:
     """What pydantic found, in one line."""
-    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+    found = [(".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")) for item in error.errors()]
+    return "; ".join(f"{field}: {text}" if field else text for field, text in found)

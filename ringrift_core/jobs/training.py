@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from math import isfinite
-from pathlib import Path
 from time import monotonic
 
 import numpy as np
@@ -28,11 +27,12 @@ from ringrift_core.jobs.spec import TrainingSpec
 from ringrift_core.nn.checkpoint import Checkpoint, CheckpointHead, load_checkpoint, save_checkpoint
 from ringrift_core.nn.net import Net
 from ringrift_core.nn.tuning import choose_device
-from ringrift_core.storage import make_folder, read_bounded, sync_folder, write_whole
+from ringrift_core.storage import discard_unfinished, make_folder, read_bounded, sync_folder, write_whole
 from ringrift_core.training.batches import Assembler
 from ringrift_core.training.budget import steps_of_run
 from ringrift_core.training.journal import Journal
 from ringrift_core.training.losses import Losses
+from ringrift_core.training.run_folder import CANDIDATE, RUN, RUN_BYTES_MAX, STATE, WINDOW
 from ringrift_core.training.stream import Rows, SampleStream, philox_key
 from ringrift_core.training.train_state import TrainState, read_state, write_state
 from ringrift_core.training.trainer import Trainer, TrainerSettings
@@ -40,10 +40,8 @@ from ringrift_core.training.window import Store, Window, commit_window, read_win
 
 LOG_EVERY = 50  # steps
 VALIDATION_BATCH = 1024
-RUN_BYTES_MAX = 1 << 20
 SYMMETRIES = 1 << 63  # keeps the draws of symmetries apart from those of the stream
 REPORT_EVERY_S = 1.0
-RUN, WINDOW, STATE, CANDIDATE = "run.json", "window.json", "state.pt", "candidate.pth"
 FREE = ("data", "out", "parent", "threads", "save_every", "device", "max_age_hours")  # may change between resumptions
 
 Emit = Callable[[dict[str, object]], None]
@@ -95,22 +93,16 @@ class Run:
         self._device = device_of(spec)
         self._store = Store(spec.data)
         self._parent = None if spec.parent is None else load_checkpoint(spec.parent, self._key)
+        net = self._first_net()
         self._window = self._committed()
         self._identity = self._claimed()
-        self._steps = steps_of_run(
-            rows_total=self._window.rows_total,
-            window=self._window.rows,
-            samples_before=samples_before(self._parent),
-            batch=spec.batch,
-            passes=spec.passes,
-            wanted=spec.steps,
-        )
+        self._steps = self._steps_on(self._window)
         settings = TrainerSettings(
             self._steps, spec.learning_rate, spec.weight_decay, spec.ema, spec.ownership_weight, spec.score_weight
         )
         bf16 = spec.precision == "bf16" or (spec.precision == "auto" and self._device.type == "cuda")
-        self._trainer = Trainer(self._first_net(), settings, self._device, bf16=bf16, distributed=rank.of > 1)
-        self._stream = SampleStream(self._store, self._window, spec.batch, spec.seed, spec.root_share)
+        self._trainer = Trainer(net, settings, self._device, bf16=bf16, distributed=rank.of > 1)
+        self._stream = self._stream_of(self._window)
         self._assembler = Assembler(self._key, self._device)
         if (spec.out / STATE).exists():
             self._resume()
@@ -163,8 +155,10 @@ class Run:
         if not self._rank.writes:
             return
         validation = self._validate()
+        self._refuse_infinite(validation)
         assert journal is not None
-        journal.write(self._steps, "validation", validation)
+        if validation:
+            journal.write(self._steps, "validation", validation)
         path = self._spec.out / CANDIDATE
         digest = save_checkpoint(path, self._trainer.average, self._head(validation))
         self._report("done", candidate=str(path), sha256=digest, validation=validation)
@@ -208,23 +202,30 @@ class Run:
             dist.all_reduce(sums)
             sums /= self._rank.of
         means = dict(zip(parts(pending[0]), sums.tolist(), strict=True))
-        if not all(map(isfinite, means.values())):
-            raise TrainingError(
-                f"the loss is no finite number any more at step {self._trainer.step_number}; the last state is kept: "
-                "begin a new run with a lower learning rate"
-            )
+        self._refuse_infinite(means)
         return means
+
+    def _refuse_infinite(self, losses: dict[str, float]) -> None:
+        """TrainingError when a loss or a weight is no finite number."""
+        if all(map(isfinite, losses.values())) and self._trainer.is_finite():
+            return
+        raise TrainingError(
+            f"a loss or a weight is no finite number any more at step {self._trainer.step_number}; the last state is "
+            "kept: begin a new run with a lower learning rate, and look at what it trains on (`ringrift shards check`)"
+        )
 
     # ---- files ----
 
     def _committed(self) -> Window:
-        """The window of the run: the one in its folder, or a new one."""
+        """The window of the run: the one in its folder, or a new one, which is written once it can be trained on."""
         path = self._spec.out / WINDOW
-        if self._rank.writes and not path.exists():
+        if self._rank.writes and not (self._spec.out / RUN).exists():
             hours = self._spec.max_age_hours
             window = commit_window(
                 self._store, self._key, datetime.now(UTC), timedelta(hours=hours) if hours > 0 else None
             )
+            self._steps_on(window)
+            next(self._stream_of(window).batches())
             make_folder(self._spec.out)
             write_whole(path, window.dump())
         self._wait()
@@ -240,6 +241,20 @@ class Run:
             refused=[it.model_dump() for it in window.refused],
         )
         return window
+
+    def _steps_on(self, window: Window) -> int:
+        """How many steps the run makes; RulesError when the rows do not allow them."""
+        return steps_of_run(
+            rows_total=window.rows_total,
+            window=window.rows,
+            samples_before=samples_before(self._parent),
+            batch=self._spec.batch,
+            passes=self._spec.passes,
+            wanted=self._spec.steps,
+        )
+
+    def _stream_of(self, window: Window) -> SampleStream:
+        return SampleStream(self._store, window, self._spec.batch, self._spec.seed, self._spec.root_share)
 
     def _claimed(self) -> str:
         """The digest of what this run is; StorageError when its folder holds another run."""
@@ -260,6 +275,8 @@ class Run:
                 f"{path}: the run there has other settings, another parent or another window; go on with the same "
                 "command that began it, or choose another folder"
             )
+        if self._rank.writes:
+            discard_unfinished(path.parent)
         return hashlib.sha256(content).hexdigest()
 
     def _save(self) -> None:
@@ -275,8 +292,9 @@ class Run:
             raise StorageError(f"{path}: the state of another run; choose another folder")
         try:
             self._trainer.resume(state.trainer)
-        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-            raise StorageError(f"{path}: does not fit the net: {str(error).splitlines()[0]}") from error
+        except (LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise StorageError(f"{path}: does not fit the net: {reason}") from error
         self._stream.cursor = state.cursor
         self._report("resumed")
 
@@ -324,17 +342,6 @@ class Run:
             self._emit({"event": event, **standing, **values})
 
 
-def begun_seed(path: Path) -> int | None:
-    """The seed of the run that was begun in a folder, None where none was; StorageError when `run.json` is damaged."""
-    if not path.exists():
-        return None
-    try:
-        seed = json.loads(read_bounded(path, RUN_BYTES_MAX))["spec"]["seed"]
-    except (ValueError, KeyError, TypeError):
-        raise StorageError(f"{path}: damaged; choose another folder") from None
-    return seed if type(seed) is int else None
-
-
 def device_of(spec: TrainingSpec) -> torch.device:
     """The device of this process: under torchrun each local rank has a CUDA device of its own."""
     device = choose_device(spec.device)
@@ -346,7 +353,7 @@ def device_of(spec: TrainingSpec) -> torch.device:
 def samples_before(parent: Checkpoint | None) -> int:
     """Samples that a net and its ancestors have seen."""
     total = 0 if parent is None else parent.head.train.get("samples_total", 0)
-    return total if type(total) is int else 0
+    return max(0, total) if type(total) is int else 0
 
 
 def parts(losses: Losses) -> dict[str, torch.Tensor]:

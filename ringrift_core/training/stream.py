@@ -23,6 +23,7 @@ Float32Array = npt.NDArray[np.float32]
 
 SEGMENT_ROWS = 2_048  # about so many rows are replayed at a time
 BLOCK_CELLS = 1 << 22  # rows of a block times cells of the board: 65,536 rows on the smallest, 9,000 on the largest
+BLOCK_BATCHES = 4  # at least so many fit into a block, or it is the whole window
 VALIDATION_PARTS = 20  # one game in so many, by its id, is kept for validation
 VALIDATION_ROWS = 4_096
 WEIGHT_EVEN = 0.5  # share of the weight that every row has; the rest goes by surprise (KataGo)
@@ -92,36 +93,40 @@ class SampleStream:
     root_share: float
     cursor: Cursor = field(default_factory=Cursor)
     _segments: list[Segment] = field(init=False)
-    _block_segments: int = field(init=False)
+    _blocks: int = field(init=False)  # in a pass
 
     def __post_init__(self) -> None:
         """Cut the window into segments."""
         key = ConfigKey.parse(self.window.config_key)
         self._segments = [segment for shard in self.window.shards for segment in segments_of(shard)]
-        rows = BLOCK_CELLS // Board.of(key.board_type).cell_count
-        self._block_segments = max(1, rows // SEGMENT_ROWS)
+        rows = max(BLOCK_CELLS // Board.of(key.board_type).cell_count, BLOCK_BATCHES * self.batch)
+        self._blocks = max(1, min(len(self._segments), self.window.rows // rows))
 
     def batches(self) -> Iterator[Rows]:
         """The batches from the cursor on, without end; the cursor moves when the next one is asked for.
 
         StorageError when a shard is not what the window names, or the window has fewer rows than a batch.
         """
-        while True:
+        barren = 0  # blocks one after the other that gave no batch
+        while barren < self._blocks:
             epoch, block, done = self.cursor.epoch, self.cursor.block, self.cursor.batch
-            order = self._generator(epoch, 0).permutation(len(self._segments))
-            part = order[block * self._block_segments : (block + 1) * self._block_segments]
-            rows = self._rows([self._segments[number] for number in part])
+            rows = self._rows(self._block(epoch, block))
             draws = drawn(rows, self._generator(epoch, block + 1))
             count = len(draws) // self.batch
-            last = (block + 1) * self._block_segments >= len(order)
-            if count == 0 and (block == 0 or not last):
-                raise StorageError(
-                    f"the window has {len(draws)} rows to train on, less than a batch of {self.batch}: make more games"
-                )
+            barren = 0 if count else barren + 1
             for number in range(done, count):
                 self.cursor = Cursor(epoch, block, number + 1)
                 yield rows.take(draws[number * self.batch : (number + 1) * self.batch])
-            self.cursor = Cursor(epoch + 1, 0, 0) if last else Cursor(epoch, block + 1, 0)
+            self.cursor = Cursor(epoch, block + 1, 0) if block + 1 < self._blocks else Cursor(epoch + 1, 0, 0)
+        raise StorageError(
+            f"the window's {self.window.rows} rows, without the games that are there twice or kept for validation, "
+            f"do not fill a batch of {self.batch}: make more games, or choose a smaller batch"
+        )
+
+    def _block(self, epoch: int, block: int) -> list[Segment]:
+        """The segments of one block of a pass: an equal share of them."""
+        order = self._generator(epoch, 0).permutation(len(self._segments))
+        return [self._segments[number] for number in np.array_split(order, self._blocks)[block]]
 
     def validation(self) -> Rows:
         """Rows of games that are never trained on, the newest segments first."""

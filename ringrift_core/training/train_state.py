@@ -1,7 +1,7 @@
 """The state of a training run as a file: what makes a resumed run the same as one that was never stopped."""
 
 import io
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,6 @@ class TrainState:
     cursor: Cursor
     trainer: dict[str, Any]  # as Trainer.state gives it
 
-    @property
-    def step(self) -> int:
-        """Steps made."""
-        return int(self.trainer["step"])
-
 
 def write_state(path: Path, state: TrainState) -> None:
     """Replace the state file, completely or not at all."""
@@ -41,6 +36,9 @@ def read_state(path: Path) -> TrainState:
     """Read a state file; StorageError when it is damaged or none."""
     form = parse_container(path, read_bounded(path, 4 * SIZE_MAX), FORMAT)
     try:
-        return TrainState(str(form["run"]), Cursor(**form["cursor"]), dict(form["trainer"]))
+        state = TrainState(str(form["run"]), Cursor(**form["cursor"]), dict(form["trainer"]))
     except (KeyError, TypeError, ValueError):
         raise StorageError(f"{path}: no state of a training run") from None
+    if any(type(number) is not int or number < 0 for number in astuple(state.cursor)):
+        raise StorageError(f"{path}: no state of a training run: its cursor is none")
+    return state

@@ -55,6 +55,9 @@ class Trainer:
         self.settings = settings
         self._forward: nn.Module = self.net
         if distributed:
+            constants = [name for name, _ in self.net.named_buffers()]  # of types that gloo cannot send
+            ignore = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model  # noqa: SLF001
+            ignore(self.net, constants)  # type: ignore[no-untyped-call]
             self._forward = DistributedDataParallel(self.net, gradient_as_bucket_view=True)
         self._optimiser = torch.optim.AdamW(
             parameter_groups(self.net, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.99)
@@ -83,6 +86,11 @@ class Trainer:
         """The losses of the average on a batch."""
         return self._losses(self.average(inputs, auxiliary=True), inputs, targets)
 
+    def is_finite(self) -> bool:
+        """True when every weight is a finite number, in the net and in the average."""
+        weights = (*self.net.parameters(), *self.average.parameters())
+        return bool(torch.stack([weight.detach().isfinite().all() for weight in weights]).all())
+
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs: tensors and plain values."""
         return {
@@ -94,6 +102,8 @@ class Trainer:
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on from a state; KeyError, RuntimeError or ValueError when it is not one of such a net."""
+        if int(state["step"]) < 0:
+            raise ValueError("its step is negative")
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
