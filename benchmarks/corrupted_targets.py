@@ -19,11 +19,12 @@ from ringrift_core.commands.bench_engine import cpu_name
 from ringrift_core.evaluation.gauntlet import GameGauntlet, GauntletSettings, opponents_of
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.jobs.spec import TrainingSpec
-from ringrift_core.jobs.training import CANDIDATE, run_training
+from ringrift_core.jobs.training import run_training
 from ringrift_core.players.roster import agent_of
 from ringrift_core.selfplay.check import shards_in
 from ringrift_core.selfplay.columns import offsets_of
 from ringrift_core.selfplay.shard import read_shard, write_columns
+from ringrift_core.training.run_folder import CANDIDATE
 
 
 def corrupt(source: Path, target: Path) -> None:

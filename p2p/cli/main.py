@@ -213,7 +213,9 @@ def train(
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16; auto is bf16 on CUDA.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     processes: Annotated[int, typer.Option(min=1, max=64, help="Ranks, by torchrun; one per GPU.")] = 1,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads per process (default: half of the cores).")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads per process (default: half of the cores).")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="Seed (default: a fresh one).")] = None,
     as_json: JsonOption = False,
 ) -> None:
