@@ -542,6 +542,26 @@ def test_a_wrong_spec_is_refused_with_the_name_of_the_field(tmp_path, changes, m
         read_spec(tmp_path / "spec.json")
 
 
+@pytest.mark.parametrize("kind", ["learning", "", None, 3, [], {}, True])
+def test_a_job_of_no_known_kind_is_refused(tmp_path, kind):
+    form = spec(tmp_path, tmp_path / "run").model_dump(mode="json")
+    (tmp_path / "spec.json").write_text(json.dumps({**form, "kind": kind}))
+    with pytest.raises(StorageError, match=r"spec\.json: .*'selfplay', 'training'"):
+        read_spec(tmp_path / "spec.json")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3", "null", "[" * 100_000, "\x00"])
+def test_what_is_no_spec_is_refused(tmp_path, content):
+    (tmp_path / "spec.json").write_text(content)
+    with pytest.raises(StorageError, match=r"spec\.json: "):
+        read_spec(tmp_path / "spec.json")
+
+
+def test_a_spec_that_names_no_kind_is_one_of_selfplay(tmp_path):
+    (tmp_path / "spec.json").write_text('{"game": "hex8_2p", "model": "random", "out": "x", "seed": 1}')
+    assert read_spec(tmp_path / "spec.json").kind == "selfplay"
+
+
 def test_a_spec_comes_back_from_its_file(tmp_path):
     asked = spec(tmp_path, tmp_path / "run")
     (tmp_path / "spec.json").write_text(asked.model_dump_json())
