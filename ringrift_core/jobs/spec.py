@@ -3,7 +3,17 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from ringrift_core.errors import StorageError
 from ringrift_core.game.config_key import ConfigKey
@@ -107,7 +117,14 @@ class TrainingSpec(Spec):
         return self
 
 
-Job = Annotated[SelfplaySpec | TrainingSpec, Field(discriminator="kind")]
+def kind_of(value: object) -> str:
+    """The kind of a job; where none is said it is selfplay."""
+    return str(value.get("kind", "selfplay") if isinstance(value, dict) else getattr(value, "kind", ""))
+
+
+Job = Annotated[
+    Annotated[SelfplaySpec, Tag("selfplay")] | Annotated[TrainingSpec, Tag("training")], Discriminator(kind_of)
+]
 JOBS: TypeAdapter[SelfplaySpec | TrainingSpec] = TypeAdapter(Job)
 
 

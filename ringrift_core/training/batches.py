@@ -51,7 +51,7 @@ class Assembler:
     def assemble(self, rows: Rows, symmetries: IntArray) -> tuple[Inputs, Targets]:
         """The images of rows under symmetries, as tensors on the device."""
         batch = GameBatch(self._board, self._variant, rows.states)
-        images = batch.mapped(symmetries).states
+        images = batch.mapped(symmetries).states.copy()  # kernels are compiled for arrays that can be written to
         legal = Ragged(batch.map_ids(symmetries, rows.legal), rows.legal.offsets)
         positions = Positions(self._board, self._variant.players, images, np.arange(len(rows)), legal)
         arrays = self._encoder.encode(positions)

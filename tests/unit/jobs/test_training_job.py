@@ -18,6 +18,7 @@ from ringrift_core.errors import RulesError, StorageError, TrainingError
 from ringrift_core.jobs import training as job
 from ringrift_core.jobs.spec import TrainingSpec, read_spec
 from ringrift_core.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ringrift_core.training.batches import Assembler
 from ringrift_core.training.train_state import read_state, write_state
 from ringrift_core.training.trainer import Trainer
 from ringrift_core.training.window import read_window
@@ -140,6 +141,31 @@ def test_without_a_number_of_steps_a_run_goes_twice_over_the_window(tmp_path, da
     train(asked)
     rows = read_window(asked.out / "window.json").rows
     assert candidate(asked).head.train["steps"] == 2 * rows // 128
+
+
+def test_the_candidate_is_the_average_and_not_the_trained_net(straight):
+    trainer, made = read_state(straight.out / "state.pt").trainer, candidate(straight).net.state_dict()
+    assert all(torch.equal(made[name], trainer["average"][name]) for name in made)
+    assert not all(torch.equal(made[name], trainer["net"][name]) for name in made)
+
+
+def test_every_step_turns_its_rows_anew_and_a_resumed_one_as_before(tmp_path, data, monkeypatch):
+    drawn: list[bytes] = []
+    real = Assembler.assemble
+
+    def assembling(self: Any, rows: Any, symmetries: Any) -> Any:
+        drawn.append(symmetries.tobytes())
+        return real(self, rows, symmetries)
+
+    monkeypatch.setattr(Assembler, "assemble", assembling)
+    asked = spec(data, tmp_path / "run", save_every=4)
+    train(asked)
+    straight, drawn[:] = drawn[:6], []
+    assert len(set(straight)) == 6
+    stopped = spec(data, tmp_path / "stopped", save_every=4)
+    train(stopped, stop_at=3)
+    train(stopped)
+    assert drawn[:6] == straight
 
 
 def test_the_journal_and_the_curves_tell_the_run(tmp_path, data):
@@ -324,6 +350,15 @@ def test_damaged_files_of_a_run_are_said_by_name(tmp_path, data, name, content):
         train(asked)
 
 
+def test_another_window_in_the_folder_is_refused(tmp_path, data):
+    asked = spec(data, tmp_path / "run", steps=2)
+    train(asked, stop_at=1)
+    path = asked.out / "window.json"
+    path.write_bytes(read_window(path).model_copy(update={"games_total": 41}).dump())
+    with pytest.raises(StorageError, match="another parent or another window"):
+        train(asked)
+
+
 def test_a_state_of_another_run_is_refused(tmp_path, data):
     one, other = spec(data, tmp_path / "1", steps=2), spec(data, tmp_path / "2", steps=2, seed=9)
     train(one, stop_at=1)
@@ -505,6 +540,26 @@ def test_a_wrong_spec_is_refused_with_the_name_of_the_field(tmp_path, changes, m
     (tmp_path / "spec.json").write_text(json.dumps({**form, **changes}))
     with pytest.raises((StorageError, RulesError), match=message):
         read_spec(tmp_path / "spec.json")
+
+
+@pytest.mark.parametrize("kind", ["learning", "", None, 3, [], {}, True])
+def test_a_job_of_no_known_kind_is_refused(tmp_path, kind):
+    form = spec(tmp_path, tmp_path / "run").model_dump(mode="json")
+    (tmp_path / "spec.json").write_text(json.dumps({**form, "kind": kind}))
+    with pytest.raises(StorageError, match=r"spec\.json: .*'selfplay', 'training'"):
+        read_spec(tmp_path / "spec.json")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3", "null", "[" * 100_000, "\x00"])
+def test_what_is_no_spec_is_refused(tmp_path, content):
+    (tmp_path / "spec.json").write_text(content)
+    with pytest.raises(StorageError, match=r"spec\.json: "):
+        read_spec(tmp_path / "spec.json")
+
+
+def test_a_spec_that_names_no_kind_is_one_of_selfplay(tmp_path):
+    (tmp_path / "spec.json").write_text('{"game": "hex8_2p", "model": "random", "out": "x", "seed": 1}')
+    assert read_spec(tmp_path / "spec.json").kind == "selfplay"
 
 
 def test_a_spec_comes_back_from_its_file(tmp_path):

@@ -164,7 +164,7 @@ def test_a_field_that_is_missing_is_named(tmp_path, content):
 
 @pytest.mark.parametrize("form", [[], 7, None, "text", torch.zeros(3), {1: 2}, {"format": torch.zeros(2)}])
 def test_what_is_no_mapping_is_refused(tmp_path, form):
-    assert "no file of the format" in refused(tmp_path, form)
+    assert "no file of the format ringrift.checkpoint/1" in refused(tmp_path, form)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import torch
 
 from ringrift_core.game import Board, GameBatch
 from ringrift_core.game.config_key import ConfigKey
+from ringrift_core.game.rules import jit
 from ringrift_core.nn.net_evaluator import Encoder
 from ringrift_core.search.evaluator import Positions
 from ringrift_core.training.batches import Assembler
@@ -41,6 +42,14 @@ def test_under_the_identity_rows_are_as_the_encoder_gives_them(made):
     np.testing.assert_array_equal(targets.ownership, rows.ownership)
     np.testing.assert_array_equal(targets.score, rows.score)
     assert (targets.ownership.dtype, targets.policy.dtype) == (torch.int64, torch.float32)
+
+
+def test_kernels_get_arrays_of_the_types_that_they_are_compiled_for(made):
+    """Read-only ones would be compiled for anew, in the first step of every machine."""
+    key, rows = made
+    assembler_of(key).assemble(rows, np.zeros(len(rows), np.int64))
+    for name, entry in jit.ENTRIES.items():
+        assert set(entry.compiled.signatures) <= {entry.arguments}, name
 
 
 def test_ids_under_a_symmetry_are_the_legal_ones_of_the_turned_state_and_keep_their_targets(made):

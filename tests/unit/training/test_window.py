@@ -247,7 +247,9 @@ def test_the_digest_depends_on_the_shards_only(tmp_path):
         shard(folder, games(count=8, seed=seed), hour=seed)
     damaged(second)
     foreign(first).with_suffix(".npz").unlink()
+    (second / f"{'0' * 16}.json").write_text("{")
     one = window_of(first, second)
+    assert len(one.refused) == 3
     assert window_of(second, first).sha256 == one.sha256
     moved = tmp_path / "elsewhere"
     shutil.copytree(second, moved)
