@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+import numba
 import numpy as np
 import torch
 
@@ -100,8 +101,12 @@ def choose_device(name: str) -> torch.device:
 
 
 def make_evaluator(net: Net, device: torch.device, *, deterministic: bool = False) -> NetEvaluator:
-    """The evaluator of a net, tuned or, if `deterministic`, fixed; one thread, because processes fill the cores."""
+    """The evaluator of a net, tuned or, if `deterministic`, fixed; one thread, because processes fill the cores.
+
+    numba is held to one thread too: both use one OpenMP runtime, and whatever numba allows itself torch takes as well.
+    """
     torch.set_num_threads(1)
+    numba.set_num_threads(1)
     choice = DETERMINISTIC if deterministic else tuned(net, device)
     return NetEvaluator(net, device, PRECISIONS[choice.precision], choice.batch)
 
