@@ -25,9 +25,11 @@ ADVICE = {
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it; StorageError where that is not possible."""
+    """Make a folder and those above it; StorageError where that is not possible or nobody may write there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _storage_error(folder, error) from error
 

@@ -9,7 +9,8 @@ from ringrift_core.commands.paths import files_below
 from ringrift_core.errors import StorageError
 from ringrift_core.evaluation.check import check_gauntlet, check_match
 from ringrift_core.evaluation.gauntlet_result import FOLDER, read_gauntlet
-from ringrift_core.evaluation.stored_match import STEM_DIGITS, read_match
+from ringrift_core.evaluation.record import STEM_DIGITS, printable
+from ringrift_core.evaluation.stored_match import read_match
 
 STEM = re.compile(f"[0-9a-f]{{{STEM_DIGITS}}}")
 
@@ -38,10 +39,10 @@ def _match(path: Path) -> str:
     match = read_match(path)
     check_match(match)
     names = " v ".join(dict.fromkeys(agent.name for agent in match.agents))
-    return f"{match.config_key} {match.purpose}, {names}, {len(match.games)} games"
+    return printable(f"{match.config_key} {match.purpose}, {names}, {len(match.games)} games")
 
 
 def _gauntlet(path: Path) -> str:
     result = read_gauntlet(path)
     check_gauntlet(result, path.parent.parent)
-    return f"{result.config_key} gauntlet of {result.candidate.name}: {result.verdict}"
+    return printable(f"{result.config_key} gauntlet of {result.candidate.name}: {result.verdict}")
