@@ -25,11 +25,20 @@ ADVICE = {
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it; StorageError where that is not possible or nobody may write there."""
+    """Make a folder and those above it; StorageError where that is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _storage_error(folder, error) from error
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make a folder that is written to after long work; StorageError now, not then, where no file can be made."""
+    make_folder(folder)
+    probe = folder / f"{TEMPORARY}probe-{secrets.token_hex(4)}"
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
     except OSError as error:
         raise _storage_error(folder, error) from error
 

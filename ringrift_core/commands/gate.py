@@ -17,7 +17,7 @@ from ringrift_core.evaluation.strength_gate import (
 )
 from ringrift_core.evaluation.thresholds import Thresholds
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.storage import make_folder, sync_folder, write_whole
+from ringrift_core.storage import prepare_folder, sync_folder, write_whole
 
 
 def gate(mode: str, game: str | None, model: Path | None, seed: int, output: Path | None) -> int:
@@ -26,7 +26,7 @@ def gate(mode: str, game: str | None, model: Path | None, seed: int, output: Pat
         raise RulesError(f"there is no mode {mode!r}: {', '.join(Mode)}")
     how = Mode(mode)
     if output is not None:
-        make_folder(output.parent)
+        prepare_folder(output.parent)
     agent = None
     if model is not None and game is not None:
         key = ConfigKey.parse(game)

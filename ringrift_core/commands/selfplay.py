@@ -15,7 +15,7 @@ from ringrift_core.errors import RulesError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.jobs.spec import Opponent, SelfplaySpec, reasons
 from ringrift_core.players.roster import judge_of
-from ringrift_core.storage import make_folder
+from ringrift_core.storage import prepare_folder
 
 SEED_BITS = 48
 SUMS = (
@@ -74,7 +74,7 @@ def selfplay(
     for name in (spec.model, *(opponent.model for opponent in spec.opponents)):
         # refused before anything starts, and measured before the workers compete for the cores
         judge_of(name, ConfigKey.parse(spec.game), device=spec.device, deterministic=spec.deterministic)
-    make_folder(spec.out)
+    prepare_folder(spec.out)
     default = 1 if spec.deterministic else os.cpu_count() or 1
     workers, totals = Workers(shares(spec, processes or default)), Totals()
     with progress() as line:

@@ -37,7 +37,7 @@ from ringrift_core.evaluation.thresholds import (
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.roster import Agent, agent_of
 from ringrift_core.search.gumbel import SearchSettings
-from ringrift_core.storage import make_folder
+from ringrift_core.storage import prepare_folder
 
 CHUNK_GAMES = 64  # played side by side: whole batches for a net, and little played after the test has its answer
 
@@ -141,7 +141,7 @@ class GameGauntlet:
             same = opponent.agent.identity.id == candidate.identity.id
             if same and opponent.role in {Role.CHAMPION, Role.ANCHOR}:
                 raise RulesError(f"the candidate is its own {opponent.role}: {candidate.identity.name}")
-        make_folder(self._folder)
+        prepare_folder(self._folder)
         rows: list[GauntletRow] = []
         for number, opponent in enumerate(sorted(opponents, key=lambda one: tuple(Role).index(one.role))):
             rows.append(self._row(number, candidate, opponent, now, progress))

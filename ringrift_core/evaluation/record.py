@@ -65,8 +65,8 @@ def read_record(path: Path, kind: type[Played], what: str, size_max: int) -> Pla
         record = kind.model_validate_json(content)
     except ValidationError as error:
         found = error.errors()[0]
-        place = printable(".".join(map(str, found["loc"])))
-        raise StorageError(f"{path}: no {what}: {place}: {printable(found['msg'])}") from None
+        place = "".join(f"{part}: " for part in (".".join(map(str, found["loc"])),) if part)
+        raise StorageError(f"{path}: no {what}: {printable(place + found['msg'])}") from None
     if path.stem != _stem(content):
         raise StorageError(f"{path}: damaged or renamed: its name is not that of its content")
     if record.rules_digest != Game.RULES_DIGEST:

@@ -55,7 +55,7 @@ NOTES = {
     ),
     "ringrift match": (
         "AGENTS are separated by commas; the last one fills the seats that are left. With `--json`: `game`, `games`, "
-        "`players`, each with `agent`, `player`, `wins`, `mean_rank`, `share`, `low`, `high` (Wilson, 95 %). Games "
+        "`players`, each with `agent`, `player`, `wins`, `mean_rank`, `share`, `low`, `high` (95 %, over blocks). Games "
         "begin with different openings of the book; where it has too few, with random ones."
     ),
     "ringrift gauntlet": (

@@ -159,7 +159,16 @@ def test_an_illegal_choice_ends_the_gauntlet_without_a_verdict(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_said_before_the_first_game(tmp_path: Path):
+def test_a_folder_that_cannot_be_made_or_written_is_said_before_the_first_game(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "touch", refused)
+        with pytest.raises(StorageError, match="make the folder writable"):
+            run(tmp_path / "new", agent(Cheat), [Opponent(Role.ANCHOR, weak())])
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="a file stands where the folder should be"):
         run(tmp_path / "file", agent(Cheat), [Opponent(Role.ANCHOR, weak())])
@@ -178,6 +187,12 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path):
     path.write_text(content.replace('"seed": 1', '"seed": 2'))
     with pytest.raises(StorageError, match="its name is not that of its content"):
         read_gauntlet(path)
+    path.write_text(content.replace('"config_key": "hex8_2p"', '"config_key": "go"'))
+    with pytest.raises(StorageError, match="config_key: .*there is no game 'go'"):
+        read_gauntlet(path)
+    path.write_text(content.replace('"seed": 1', '"\\u001b[31m": 1'))
+    with pytest.raises(StorageError, match=r"no gauntlet: \?\[31m: Extra inputs"):
+        read_gauntlet(path)
     with pytest.raises(StorageError, match="there is no such file"):
         read_gauntlet(tmp_path / "gauntlets" / "0.json")
 
@@ -193,6 +208,8 @@ def test_results_that_cannot_be_are_refused(tmp_path: Path):
         ({"rows": [lost, second], "verdict": "passed"}, "ends at the first row that does not pass"),
         ({"rows": [{**first, "games": 0}]}, "greater than or equal to 1"),
         ({"rows": [{**first, "wins": first["wins"] - 1}]}, "do not add up"),
+        ({"rows": [{**first, "share": first["share"] / 2}]}, "the share is not that of the games"),
+        ({"rows": [first, {**second, "match": first["match"]}]}, "a match counts for one row only"),
         ({"rows": [{**first, "llr": float("nan")}]}, "finite number"),
         ({"config_key": "hex8_3p"}, "not those of hex8_3p"),
         ({"config_key": "go"}, "there is no game 'go'"),
