@@ -23,7 +23,7 @@ from ringrift_core.evaluation.intervals import block_interval
 from ringrift_core.evaluation.match import MatchGame, MatchResult, play_match, stored
 from ringrift_core.evaluation.openings import Book
 from ringrift_core.evaluation.sprt import Outcome, Sprt
-from ringrift_core.evaluation.stored_match import write_match
+from ringrift_core.evaluation.stored_match import MatchAgent, write_match
 from ringrift_core.evaluation.thresholds import (
     BETA,
     DOCUMENTED,
@@ -186,7 +186,7 @@ class GameGauntlet:
         kept = write_match(
             self._folder, stored(result, agents, book=self._book, seed=seed, purpose="gauntlet", now=now)
         )
-        return row_of(opponent, rule, test, result, kept.stem)
+        return row_of(rule, opponent.agent.identity, test, result.blocks(), kept.stem)
 
     def _chunks(self, number: int, candidate: Agent, opponent: Opponent) -> Iterator[MatchResult]:
         """The match of a row piece by piece; row `number` has its own openings and generators."""
@@ -215,17 +215,17 @@ class GameGauntlet:
         )
 
 
-def row_of(opponent: Opponent, rule: GateRow, test: Sprt, result: MatchResult, match: str) -> GauntletRow:
-    """The row of a match that is over; the candidate is player 0."""
-    games, wins = len(result.games), result.wins[0]
-    low, high = block_interval(result.blocks())
+def row_of(rule: GateRow, agent: MatchAgent, test: Sprt, blocks: Sequence[int], match: str) -> GauntletRow:
+    """The row of a match that is over; blocks[k]: openings of which the candidate won k of P games, [P + 1]."""
+    games, wins = sum(blocks) * (len(blocks) - 1), sum(won * count for won, count in enumerate(blocks))
+    low, high = block_interval(blocks)
     return GauntletRow(
-        opponent=opponent.role,
-        agent=opponent.agent.identity,
+        opponent=rule.opponent,
+        agent=agent,
         games=games,
         wins=wins,
         losses=games - wins,
-        blocks=tuple(result.blocks()),
+        blocks=tuple(blocks),
         share=wins / games,
         low=low,
         high=high,
@@ -233,8 +233,8 @@ def row_of(opponent: Opponent, rule: GateRow, test: Sprt, result: MatchResult, m
         h1=test.h1,
         alpha=test.alpha,
         beta=test.beta,
-        llr=test.llr(result.blocks()),
-        outcome=test.outcome(result.blocks()),
+        llr=test.llr(blocks),
+        outcome=test.outcome(blocks),
         needs=rule.needs,
         match=match,
     )

@@ -91,7 +91,7 @@ def test_results_are_checked_with_the_matches_they_name(tmp_path: Path, capsys):
     )
     path = write_match(tmp_path, liar)
     assert check_results([path], said.append, as_json=False) == 1
-    assert said[-2].startswith("WRONG game 0 is not what it says: plies 1 recorded")
+    assert said[-2].startswith(f"WRONG {path}: game 0 is not what it says: plies 1 recorded")
     match.unlink()
     assert check_results([tmp_path], said.append, as_json=True) == 1
     report = json.loads(said[-1])

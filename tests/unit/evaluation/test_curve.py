@@ -130,7 +130,7 @@ def test_the_number_of_games_of_every_net_stands_in_the_strip_and_under_the_mous
     ]
     titles = [title.text or "" for title in root.iter(f"{SVG}title")]
     assert len(titles) == 9
-    assert "net v2: 80 of 100 games against random, 80.0% (66.5% to 88.9%)" in titles
+    assert "net v2: 80 of 100 games against random, 80.0% (66.6% to 88.9%)" in titles
 
 
 def test_words_of_the_strip_never_overlap():

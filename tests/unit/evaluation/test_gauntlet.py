@@ -188,9 +188,9 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path):
     with pytest.raises(StorageError, match="its name is not that of its content"):
         read_gauntlet(path)
     path.write_text(content.replace('"config_key": "hex8_2p"', '"config_key": "go"'))
-    with pytest.raises(StorageError, match="config_key: .*there is no game 'go'"):
+    with pytest.raises(StorageError, match=r"config_key: .*there is no game 'go'"):
         read_gauntlet(path)
-    path.write_text(content.replace('"seed": 1', '"\\u001b[31m": 1'))
+    path.write_text(content.replace('"seed": 1', '"seed": 1, "\\u001b[31m": 1'))
     with pytest.raises(StorageError, match=r"no gauntlet: \?\[31m: Extra inputs"):
         read_gauntlet(path)
     with pytest.raises(StorageError, match="there is no such file"):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ringrift_core.errors import RulesError
+from ringrift_core.evaluation.gauntlet import row_of
 from ringrift_core.evaluation.gauntlet_result import GauntletResult, GauntletRow, SearchForm, verdict_of
-from ringrift_core.evaluation.intervals import block_interval
 from ringrift_core.evaluation.sprt import Outcome, Sprt
 from ringrift_core.evaluation.stored_match import Book, MatchAgent
 from ringrift_core.evaluation.thresholds import Needs, Role, Thresholds, alpha_of, gate_rows
@@ -44,27 +44,7 @@ def row(role: Role, blocks: tuple[int, ...], thresholds: Thresholds | None = Non
     """A row as a gauntlet makes it; `changes` pass the checks of the record."""
     rule = gate_rows(len(blocks) - 1, thresholds or Thresholds())[role]
     test = Sprt(rule.h0, rule.h1, alpha_of(1))
-    games, wins = sum(blocks) * (len(blocks) - 1), sum(won * count for won, count in enumerate(blocks))
-    low, high = block_interval(blocks)
-    return GauntletRow(
-        opponent=role,
-        agent=AGENTS[role],
-        games=games,
-        wins=wins,
-        losses=games - wins,
-        blocks=blocks,
-        share=wins / games,
-        low=low,
-        high=high,
-        h0=test.h0,
-        h1=test.h1,
-        alpha=test.alpha,
-        beta=test.beta,
-        llr=test.llr(blocks),
-        outcome=test.outcome(blocks),
-        needs=rule.needs,
-        match=STEMS[role],
-    ).model_copy(update=changes)
+    return row_of(rule, AGENTS[role], test, blocks, STEMS[role]).model_copy(update=changes)
 
 
 def gauntlet(*rows: GauntletRow, **changes: Any) -> GauntletResult:
