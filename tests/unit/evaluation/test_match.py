@@ -100,6 +100,9 @@ def test_a_share_has_bounds_over_blocks():
     share, low, high = result.share(0)
     assert share == result.wins[0] / 12
     assert (low, high) == block_interval(result.blocks(0))
+    for player in range(3):
+        won = [sum(game.winner == player for game in result.games[first : first + 3]) for first in range(0, 12, 3)]
+        assert result.blocks(player) == [won.count(number) for number in range(4)]
 
 
 def test_games_begin_with_the_openings_of_the_book():
