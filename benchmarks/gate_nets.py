@@ -5,8 +5,8 @@
 
 `random` puts nets with the random weights of seeds 1, 2, ... to the gauntlet and counts who passes every row; the
 heuristic, whom they cannot beat, is met first, because a search alone beats random players too often to end soon.
-`equal` lets a net meet itself from the openings of the book, both sides drawing their decisions in the first turns, and
-writes how many openings were won 0, 1, .. P times: benchmarks/gate_statistics.py --pairs resamples them.
+`equal` lets a net meet itself, both sides drawing their decisions in the first turns, from the openings of the book,
+and writes how many openings were won 0, 1, .. P times: benchmarks/gate_statistics.py --pairs resamples them.
 """
 
 import argparse

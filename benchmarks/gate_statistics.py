@@ -23,8 +23,9 @@ from scipy.optimize import brentq
 from ringrift_core.commands.bench_engine import cpu_name
 from ringrift_core.errors import StorageError
 from ringrift_core.evaluation.intervals import clopper_pearson
+from ringrift_core.evaluation.odds import share_at, share_of_elo
 from ringrift_core.evaluation.sprt import Sprt
-from ringrift_core.evaluation.thresholds import GAMES_MIN, GateRow, Needs, alpha_of, gate_rows, share_at, share_of_elo
+from ringrift_core.evaluation.thresholds import GAMES_MIN, GateRow, Needs, Role, alpha_of, gate_rows
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -253,7 +254,7 @@ def small_alpha(row: GateRow, players: int, model: str, rng: np.random.Generator
 
 def reign(players: int, model: str, chances: Floats, trials: int, rng: np.random.Generator) -> Report:
     """Equal candidates one after another against one champion: is any promoted?"""
-    row = gate_rows(players)["champion"]
+    row = gate_rows(players)[Role.CHAMPION]
     gauntlet = Looks(-(-GAMES_MIN // players), LOOK_BLOCKS, row.cap // players)
     report: Report = {"players": players, "model": model, "candidates": REIGN}
     for name, looks in (("uncapped", Looks()), ("gauntlet", gauntlet)):
@@ -300,7 +301,7 @@ def plain(test: type[PlainGsprt], row: GateRow, players: int, rng: np.random.Gen
 
 def anchor_losses(players: int, elo: int, trials: int) -> Report:
     """How often a candidate weaker than an anchor is stopped in a gauntlet, independent games."""
-    row = gate_rows(players)["anchor"]
+    row = gate_rows(players)[Role.ANCHOR]
     chances = chances_of("independent", share_at(share_of_elo(elo), players), players)
     looks = Looks(-(-GAMES_MIN // players), LOOK_BLOCKS, row.cap // players)
     tests = play(Sprt(row.h0, row.h1), chances, trials, looks, np.random.default_rng(SEED))

@@ -30,7 +30,7 @@ def opponent(name: str, seed: int) -> Player:
 
 
 def strength(board: str, name: str, players: int, games: int) -> dict[str, Any]:
-    """First places of heuristic-v1 among equal opponents, with the bounds of a 95 % Wilson interval."""
+    """First places of heuristic-v1 among equal opponents, with 95 % bounds over blocks."""
     others = [opponent(name, SEED + seat) for seat in range(1, players)]
     started = perf_counter()
     key = f"{board}_{players}p"

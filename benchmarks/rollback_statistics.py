@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import beta
 
-from ringrift_core.registry.odds import share_after_drop
+from ringrift_core.evaluation.odds import share_after_drop
 from ringrift_core.registry.rollback_policy import (
     ALPHA_BASELINES,
     ERRORS,

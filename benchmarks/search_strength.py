@@ -3,7 +3,7 @@
     python benchmarks/search_strength.py [--judge heuristic|PATH] [--games 400] [--game hex8_2p ...]
 
 Each pair of players meets in blocks of all seat rotations over random openings, without noise; n = 0 is the policy
-alone. The bounds are Wilson's at 95 %; in games of p players fair is 1/p for the one that searches more.
+alone. The bounds are over blocks, at 95 %; in games of p players fair is 1/p for the one that searches more.
 """
 
 import argparse

@@ -32,6 +32,17 @@ def make_folder(folder: Path) -> None:
         raise _storage_error(folder, error) from error
 
 
+def prepare_folder(folder: Path) -> None:
+    """Make a folder that is written to after long work; StorageError now, not then, where no file can be made."""
+    make_folder(folder)
+    probe = folder / f"{TEMPORARY}probe-{secrets.token_hex(4)}"
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise _storage_error(folder, error) from error
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file; under its own name it is there completely or not at all, whatever happens in between."""
     temporary = path.with_name(f"{TEMPORARY}{path.name}-{secrets.token_hex(4)}")

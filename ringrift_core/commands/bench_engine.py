@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -82,6 +83,12 @@ def _play(key: ConfigKey, count: int, seed: int) -> tuple[GameBatch, float]:
 def checksum(batch: GameBatch) -> str:
     """16 hex digits over the final state hashes, in game order."""
     return hashlib.sha256(batch.hashes().astype("<i8").tobytes()).hexdigest()[:16]
+
+
+def share_of_bare(runs: Sequence[float], bare: Sequence[float]) -> float:
+    """Median of each run's rate against the mean of the bare loop's rates before and after it, bare [runs + 1]."""
+    around = zip(runs, bare[:-1], bare[1:], strict=True)
+    return round(median(rate / ((before + after) / 2) for rate, before, after in around), 4)
 
 
 def cpu_name() -> str:

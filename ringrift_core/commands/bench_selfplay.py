@@ -14,7 +14,7 @@ from typing import TypeVar
 import numba
 import torch
 
-from ringrift_core.commands.bench_engine import cpu_name
+from ringrift_core.commands.bench_engine import cpu_name, share_of_bare
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.nn.net import Net
 from ringrift_core.nn.net_evaluator import NetEvaluator, Traffic
@@ -112,8 +112,8 @@ def measure(key: ConfigKey, arch: str, sims: int, seconds: float, runs: int, see
         judged_per_s=round(median(judged), 1),
         forward_per_s=round(median(forwards), 1),
         evaluate_per_s=round(median(evaluates), 1),
-        share_of_forward=_share(judged, forwards),
-        share_of_evaluate=_share(judged, evaluates),
+        share_of_forward=share_of_bare(judged, forwards),
+        share_of_evaluate=share_of_bare(judged, evaluates),
         batch_fill=round(selfplay.tally.fill, 4),
         cached_share=round(cached / max(1, cached + positions), 4),
         forced_judged=selfplay.search.counters.forced,
@@ -128,11 +128,6 @@ def measure(key: ConfigKey, arch: str, sims: int, seconds: float, runs: int, see
 def _snapshot(selfplay: Selfplay) -> tuple[int, int, int, int]:
     tally, counters = selfplay.tally, selfplay.search.counters
     return tally.decisions, tally.distinct, counters.cached, counters.judged
-
-
-def _share(judged: list[float], bare: list[float]) -> float:
-    """Median of each run against the mean of the bare runs around it."""
-    return round(median(rate / ((a + b) / 2) for rate, a, b in zip(judged, bare, bare[1:], strict=False)), 4)
 
 
 def _play(playing: Iterator[list[PlayedGame]], selfplay: Selfplay, seconds: float) -> tuple[float, float]:

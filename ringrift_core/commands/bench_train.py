@@ -17,7 +17,7 @@ import numba
 import numpy as np
 import torch
 
-from ringrift_core.commands.bench_engine import cpu_name
+from ringrift_core.commands.bench_engine import cpu_name, share_of_bare
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.jobs.selfplay import run_selfplay
 from ringrift_core.jobs.spec import SelfplaySpec
@@ -91,8 +91,7 @@ def measure(key: ConfigKey, folder: Path, arch: str, batch: int, steps: int, run
             trainer.step(inputs, targets)
         trained.append(batch * steps / (perf_counter() - started))
         bares.append(bare.rate(kept, steps, batch))
-    shares = [rate / ((before + after) / 2) for rate, before, after in zip(trained, bares, bares[1:], strict=False)]
-    return TrainFigures(arch, batch, round(median(trained), 1), round(median(bares), 1), round(median(shares), 4))
+    return TrainFigures(arch, batch, round(median(trained), 1), round(median(bares), 1), share_of_bare(trained, bares))
 
 
 class Bare:

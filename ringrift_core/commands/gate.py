@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
 from config.environment import promotion_rates
+from ringrift_core.commands.progress import progress
 from ringrift_core.errors import RulesError
 from ringrift_core.evaluation.strength_gate import (
     CI_GAMES,
@@ -18,8 +15,9 @@ from ringrift_core.evaluation.strength_gate import (
     model_of,
     run_gate,
 )
+from ringrift_core.evaluation.thresholds import Thresholds
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.storage import make_folder, sync_folder, write_whole
+from ringrift_core.storage import prepare_folder, sync_folder, write_whole
 
 
 def gate(mode: str, game: str | None, model: Path | None, seed: int, output: Path | None) -> int:
@@ -28,17 +26,17 @@ def gate(mode: str, game: str | None, model: Path | None, seed: int, output: Pat
         raise RulesError(f"there is no mode {mode!r}: {', '.join(Mode)}")
     how = Mode(mode)
     if output is not None:
-        make_folder(output.parent)
+        prepare_folder(output.parent)
     agent = None
     if model is not None and game is not None:
         key = ConfigKey.parse(game)
         agent = model_of(str(model), key)
-        matches = model_matches(key, agent.identity.name, how, promotion_rates())
+        matches = model_matches(key, agent.identity.name, how, Thresholds(**promotion_rates()))
     else:
         names = (game,) if game else CI_GAMES if how is Mode.CI else NIGHTLY_GAMES
         matches = [match for name in names for match in frozen_matches(ConfigKey.parse(name), how)]
-    with Live(console=Console(stderr=True), refresh_per_second=2, transient=True) as live:
-        report = run_gate(matches, how, seed, agent, lambda line: live.update(Text(line)))
+    with progress() as line:
+        report = run_gate(matches, how, seed, agent, line.show)
     if output is not None:
         write_whole(output, (report.model_dump_json(indent=1) + "\n").encode())
         sync_folder(output.parent)

@@ -1,21 +1,20 @@
 """`ringrift gauntlet`: a candidate tested against one opponent after the other."""
 
+import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
 from config.environment import gauntlet_games, promotion_rates
+from ringrift_core.commands.progress import progress
+from ringrift_core.commands.workers import SIGNALLED
 from ringrift_core.evaluation.gauntlet import GameGauntlet, GauntletSettings, Standing, opponents_of
 from ringrift_core.evaluation.gauntlet_result import GauntletResult
 from ringrift_core.evaluation.sprt import Outcome, Sprt
+from ringrift_core.evaluation.thresholds import Thresholds
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.roster import Agent, agent_of
 
-INTERRUPTED = 130  # the exit code that shells know for Ctrl-C
 HEAD = (
     f"{'opponent':10} {'agent':28} {'games':>5} {'wins':>5} {'share':>6}  {'95 %':14} {'H0':>6} {'H1':>6} "
     f"{'LLR':>6}  {'bounds':14} outcome"
@@ -50,18 +49,14 @@ def gauntlet(wish: GauntletWish, *, as_json: bool) -> int:
     candidate = agent(wish.candidate)
     champion = agent(wish.champion) if wish.champion else None
     opponents = opponents_of(key, champion, [agent(text) for text in wish.anchors])
-    console = Console(stderr=True)
-    try:
-        with Live(console=console, refresh_per_second=2, transient=True) as live:
+    with progress() as line:
+        try:
             result = runner.run(
-                candidate,
-                opponents,
-                datetime.now(UTC),
-                lambda standing: live.update(progress_line(wish.candidate, standing)),
+                candidate, opponents, datetime.now(UTC), lambda row: line.show(progress_line(wish.candidate, row))
             )
-    except KeyboardInterrupt:
-        console.print("stopped: rows that were finished are kept as matches, there is no verdict")
-        return INTERRUPTED
+        except KeyboardInterrupt:
+            line.remark("stopped: rows that were finished are kept as matches, there is no verdict")
+            return SIGNALLED + signal.SIGINT
     path = runner.keep(result)
     print(result.model_dump_json() if as_json else f"{table(result)}\n{path}")
     return 0 if result.verdict is Outcome.PASSED else 1
@@ -77,14 +72,14 @@ def settings_of(wish: GauntletWish) -> GauntletSettings:
         games=games,
         games_max=wish.games_max,
         candidate_number=wish.candidate_number,
-        **promotion_rates(),
+        thresholds=Thresholds(**promotion_rates()),
     )
 
 
-def progress_line(candidate: str, standing: Standing) -> Text:
+def progress_line(candidate: str, standing: Standing) -> str:
     """One line about a row under way."""
     low, high = standing.bounds
-    return Text(
+    return (
         f"{candidate} against {standing.opponent} ({standing.name}): {standing.wins} of {standing.games} games, at "
         f"most {standing.cap}; LLR {standing.llr:.2f} of {low:.2f} .. {high:.2f}"
     )

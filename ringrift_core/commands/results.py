@@ -2,14 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ringrift_core.commands.paths import files_below
 from ringrift_core.errors import StorageError
 from ringrift_core.evaluation.check import check_gauntlet, check_match
 from ringrift_core.evaluation.gauntlet_result import FOLDER, read_gauntlet
-from ringrift_core.evaluation.stored_match import STEM_DIGITS, read_match
+from ringrift_core.evaluation.record import STEM_DIGITS, printable
+from ringrift_core.evaluation.stored_match import read_match
 
 STEM = re.compile(f"[0-9a-f]{{{STEM_DIGITS}}}")
 
@@ -36,12 +38,23 @@ def check_results(paths: list[Path], echo: Callable[[str], None], *, as_json: bo
 
 def _match(path: Path) -> str:
     match = read_match(path)
-    check_match(match)
+    with _naming(path):
+        check_match(match)
     names = " v ".join(dict.fromkeys(agent.name for agent in match.agents))
-    return f"{match.config_key} {match.purpose}, {names}, {len(match.games)} games"
+    return printable(f"{match.config_key} {match.purpose}, {names}, {len(match.games)} games")
 
 
 def _gauntlet(path: Path) -> str:
     result = read_gauntlet(path)
-    check_gauntlet(result, path.parent.parent)
-    return f"{result.config_key} gauntlet of {result.candidate.name}: {result.verdict}"
+    with _naming(path):
+        check_gauntlet(result, path.parent.parent)
+    return printable(f"{result.config_key} gauntlet of {result.candidate.name}: {result.verdict}")
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """What is wrong with what a file says, with its name."""
+    try:
+        yield
+    except StorageError as error:
+        raise StorageError(f"{path}: {error}") from None

@@ -8,16 +8,14 @@ from time import perf_counter
 from typing import Any
 
 from pydantic import ValidationError
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
+from ringrift_core.commands.progress import progress
 from ringrift_core.commands.workers import SIGNALLED, Workers
 from ringrift_core.errors import RulesError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.jobs.spec import Opponent, SelfplaySpec, reasons
 from ringrift_core.players.roster import judge_of
-from ringrift_core.storage import make_folder
+from ringrift_core.storage import prepare_folder
 
 SEED_BITS = 48
 SUMS = (
@@ -76,14 +74,14 @@ def selfplay(
     for name in (spec.model, *(opponent.model for opponent in spec.opponents)):
         # refused before anything starts, and measured before the workers compete for the cores
         judge_of(name, ConfigKey.parse(spec.game), device=spec.device, deterministic=spec.deterministic)
-    make_folder(spec.out)
+    prepare_folder(spec.out)
     default = 1 if spec.deterministic else os.cpu_count() or 1
     workers, totals = Workers(shares(spec, processes or default)), Totals()
-    with Live(console=Console(stderr=True), refresh_per_second=2, transient=True) as live:
+    with progress() as line:
 
         def show(number: int, report: dict[str, Any]) -> None:
             totals.take(number, report)
-            live.update(progress_line(totals.sums(), spec))
+            line.show(progress_line(totals.sums(), spec))
 
         workers.run(show)
     result = {
@@ -109,10 +107,10 @@ def opponent_of(text: str) -> Opponent:
     raise RulesError(f"{text!r}: an opponent is MODEL=SHARE with a share above 0 and up to 1, such as heuristic=0.1")
 
 
-def progress_line(sums: dict[str, Any], spec: SelfplaySpec) -> Text:
+def progress_line(sums: dict[str, Any], spec: SelfplaySpec) -> str:
     """One line about a run under way."""
     of = f" of {spec.games}" if spec.games else ""
-    return Text(
+    return (
         f"{spec.game}: {sums['games']}{of} games, {sums['decisions']} decisions, {sums['judged_per_s']:.0f} "
         f"positions/s, {sums['written_games']} games in {sums['shards']} shards, {sums['seconds']:.0f} s"
     )

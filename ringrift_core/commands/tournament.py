@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ringrift_core.commands.play import agent_names
-from ringrift_core.evaluation.leaderboard import json_form, leaderboard, printable, read_tally, text_table
+from ringrift_core.evaluation.leaderboard import json_form, leaderboard, read_tally, text_table
+from ringrift_core.evaluation.record import printable
 from ringrift_core.evaluation.tournament import Tournament, play_tournament
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.roster import Agent, agent_of

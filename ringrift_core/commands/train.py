@@ -6,10 +6,8 @@ import secrets
 from typing import Any
 
 from pydantic import ValidationError
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
+from ringrift_core.commands.progress import progress
 from ringrift_core.commands.workers import JOBS, SIGNALLED, Workers, torchrun
 from ringrift_core.errors import RulesError
 from ringrift_core.jobs.spec import TrainingSpec, reasons
@@ -29,16 +27,15 @@ def train(asked: dict[str, Any], *, seed: int | None, processes: int, as_json: b
     if processes > 1 and spec.batch % processes:
         raise RulesError(f"a batch of {spec.batch} cannot be divided among {processes} processes")
     workers = Workers([spec], JOBS if processes == 1 else torchrun(processes))
-    console = Console(stderr=True)
     reports: dict[str, dict[str, Any]] = {}
-    with Live(console=console, refresh_per_second=2, transient=True) as live:
+    with progress() as line:
 
         def show(_number: int, report: dict[str, Any]) -> None:
             reports[report["event"]] = report
             if report["event"] == "window":
                 for refused in report["refused"]:
-                    console.print(f"left out {refused['file']}: {refused['reason']}", style="yellow", highlight=False)
-            live.update(progress_line(spec, reports))
+                    line.remark(f"left out {refused['file']}: {refused['reason']}")
+            line.show(progress_line(spec, reports))
 
         workers.run(show)
     result = {"game": spec.game, "seed": spec.seed, "out": str(spec.out), "window": reports.get("window")}
@@ -52,15 +49,15 @@ def default_threads(processes: int) -> int:
     return max(1, (os.cpu_count() or 1) // (2 * processes))
 
 
-def progress_line(spec: TrainingSpec, reports: dict[str, dict[str, Any]]) -> Text:
+def progress_line(spec: TrainingSpec, reports: dict[str, dict[str, Any]]) -> str:
     """One line about a run under way."""
     window, progress = reports.get("window"), reports.get("progress")
     if window is None:
-        return Text(f"{spec.game}: looking at the shards")
+        return f"{spec.game}: looking at the shards"
     rows = f"{spec.game}: {window['rows']} of {window['rows_total']} rows"
     if progress is None:
-        return Text(f"{rows}, begun")
-    return Text(
+        return f"{rows}, begun"
+    return (
         f"{rows}, step {progress['step']} of {progress['steps']}, policy {progress['policy']:.3f}, "
         f"value {progress['value']:.3f}, {progress['samples_per_s']:.0f} samples/s"
     )

@@ -4,12 +4,14 @@ A match is right when each of its games begins with its opening, is legal decisi
 gauntlet is right when its matches are and say what its rows say.
 """
 
+from math import isclose
 from pathlib import Path
 
 import numpy as np
 
 from ringrift_core.errors import RulesError, StorageError
-from ringrift_core.evaluation.gauntlet_result import GauntletResult
+from ringrift_core.evaluation.gauntlet_result import GauntletResult, GauntletRow
+from ringrift_core.evaluation.intervals import block_interval
 from ringrift_core.evaluation.match import Ending, endings_of
 from ringrift_core.evaluation.openings import Book, play_openings
 from ringrift_core.evaluation.sprt import Sprt
@@ -17,6 +19,7 @@ from ringrift_core.evaluation.stored_match import StoredGame, StoredMatch, read_
 from ringrift_core.game import GameBatch
 
 GAMES_AT_ONCE = 1024  # bounds the memory
+TOLERANCE = 1e-6  # of numbers that another machine computed
 
 
 def check_match(match: StoredMatch) -> None:
@@ -47,12 +50,23 @@ def check_gauntlet(result: GauntletResult, folder: Path) -> None:
         if (match.config_key, match.agents, match.book) != (result.config_key, expected, result.book):
             raise StorageError(f"match {row.match} is not one of {result.candidate.name} against {row.agent.name}")
         check_match(match)
-        try:
-            outcome = Sprt(row.h0, row.h1, row.alpha, row.beta).outcome(row.blocks)
-        except RulesError as error:
-            raise StorageError(f"the row {row.opponent} has a test that is none: {error}") from None
-        if tuple(match.blocks()) != row.blocks or outcome is not row.outcome:
+        if tuple(match.blocks()) != row.blocks:
             raise StorageError(f"match {row.match}: {match.blocks()} is not what the row {row.opponent} says")
+        _check_row(row)
+
+
+def _check_row(row: GauntletRow) -> None:
+    """Compute anew what a row says of its blocks."""
+    try:
+        test = Sprt(row.h0, row.h1, row.alpha, row.beta)
+    except RulesError as error:
+        raise StorageError(f"the row {row.opponent} has a test that is none: {error}") from None
+    low, high = block_interval(row.blocks)
+    says, found = (row.llr, row.low, row.high), (test.llr(row.blocks), low, high)
+    if not all(isclose(*pair, rel_tol=TOLERANCE, abs_tol=TOLERANCE) for pair in zip(says, found, strict=True)):
+        raise StorageError(f"the row {row.opponent} says llr, low and high {says}, its blocks {found}")
+    if test.outcome(row.blocks) is not row.outcome:
+        raise StorageError(f"the row {row.opponent} says {row.outcome}, its test {test.outcome(row.blocks)}")
 
 
 def replay(key: str, games: tuple[StoredGame, ...], book: Book | None) -> dict[int, str]:

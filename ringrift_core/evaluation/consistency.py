@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2
 
+from ringrift_core.evaluation.intervals import Z
 from ringrift_core.evaluation.plackett_luce import FloatArray, IndexArray
-from ringrift_core.evaluation.rating import Ratings, Z
+from ringrift_core.evaluation.rating import Ratings
 
 EXPECTED_MIN = 5.0  # first places of everyone in a table, below which its residual has no chi-square distribution
 FREEDOM_MIN = 0.5  # below it the fit explains whatever happens

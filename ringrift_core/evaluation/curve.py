@@ -11,10 +11,11 @@ from enum import Enum
 import numpy as np
 
 from ringrift_core.errors import RulesError
-from ringrift_core.evaluation.match import wilson
+from ringrift_core.evaluation.intervals import block_interval
 from ringrift_core.evaluation.rating import ANCHOR, Link, Ratings, rate
 from ringrift_core.evaluation.stored_match import MatchAgent
 from ringrift_core.evaluation.tally import Tally
+from ringrift_core.evaluation.thresholds import Role, gate_rows
 from ringrift_core.players.roster import NET_SIMS, SIMPLE
 
 RANDOM = MatchAgent(name="random", sha256=SIMPLE["random"][2], sims=None).id
@@ -29,27 +30,31 @@ class Axis(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Yardstick:
-    """A player that does not change, and the share of first places that the gate asks for with two players."""
+    """A player that does not change, and its role in the gate."""
 
     agent: str  # id
     name: str
-    gate: float
-
-    def threshold(self, players: int) -> float:
-        """The share at the same odds against each of `players` - 1 copies."""
-        odds = self.gate / (1 - self.gate)
-        return odds / (odds + players - 1)
+    role: Role
 
 
-YARDSTICKS = (Yardstick(RANDOM, "random", 0.85), Yardstick(ANCHOR, "heuristic-v1", 0.60))
+YARDSTICKS = (Yardstick(RANDOM, "random", Role.RANDOM), Yardstick(ANCHOR, "heuristic-v1", Role.HEURISTIC))
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """First places of a net against copies of one yardstick; games > 0."""
+    """First places of a net against copies of one yardstick, in at least one block."""
 
-    won: int
-    games: int
+    blocks: tuple[int, ...]  # in how many the net won 0, 1, .. P games, [P + 1]
+
+    @property
+    def won(self) -> int:
+        """Games won."""
+        return sum(won * blocks for won, blocks in enumerate(self.blocks))
+
+    @property
+    def games(self) -> int:
+        """Games played."""
+        return sum(self.blocks) * (len(self.blocks) - 1)
 
     @property
     def value(self) -> float:
@@ -58,8 +63,8 @@ class Share:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Wilson bounds at 95 %."""
-        return wilson(self.won, self.games)
+        """Bounds at 95 %, over blocks."""
+        return block_interval(self.blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,12 @@ class Curve:
     points: tuple[Point, ...]  # by x, then version
     anchored: bool
     baselines: tuple[tuple[str, float], ...]  # name and Elo of the yardsticks that played
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The shares that the gate asks for, by yardstick."""
+        rows = gate_rows(self.tally.key.players)
+        return tuple(rows[yardstick.role].h0 for yardstick in YARDSTICKS)
 
 
 def learning_curve(tally: Tally) -> Curve:
@@ -138,11 +149,8 @@ def _places(nets: Iterable[MatchAgent]) -> tuple[Axis, list[float]]:
 
 def _share(tally: Tally, net: str, yardstick: str) -> Share | None:
     """Games of the one net against copies of the yardstick alone."""
-    table = sorted([net, *[yardstick] * (tally.key.players - 1)])
-    games = {finish: count for finish, count in tally.finishes.items() if sorted(finish.agents) == table}
-    if not games:
-        return None
-    return Share(sum(count for finish, count in games.items() if finish.winner == net), sum(games.values()))
+    counts = tally.block_counts(net, yardstick)
+    return Share(counts) if any(counts) else None
 
 
 def _baselines(ratings: Ratings) -> tuple[tuple[str, float], ...]:
@@ -159,7 +167,7 @@ def json_form(curve: Curve) -> dict[str, object]:
         "anchored": curve.anchored,
         "baselines": [{"name": name, "elo": round(elo, 2)} for name, elo in curve.baselines],
         "thresholds": {
-            yardstick.name: round(yardstick.threshold(curve.tally.key.players), 4) for yardstick in YARDSTICKS
+            yardstick.name: round(share, 4) for yardstick, share in zip(YARDSTICKS, curve.thresholds, strict=True)
         },
         "points": [_json_point(point) for point in curve.points],
     }

@@ -1,7 +1,7 @@
 """The learning curve as a picture: one SVG document that needs nothing else, for light and dark pages.
 
-Above, first places against the yardsticks with Wilson bounds and the shares that the gate asks for; below, Elo. A strip
-between the two says which net a point is and how many games it has; every point also says so under the mouse.
+Above, first places against the yardsticks with bounds over blocks and the shares that the gate asks for; below, Elo. A
+strip between the two says which net a point is and how many games it has; every point also says so under the mouse.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,8 @@ from html import escape
 
 from ringrift_core.evaluation.axes import Scale, compact, scale_around, scale_from_zero, spread
 from ringrift_core.evaluation.curve import YARDSTICKS, Axis, Curve, Point, Share
-from ringrift_core.evaluation.leaderboard import printable
 from ringrift_core.evaluation.rating import Link
+from ringrift_core.evaluation.record import printable
 
 WIDTH_PX = 960.0
 LEFT_PX, RIGHT_PX = 108.0, 826.0  # of the panels; beyond the right edge stand the names of the lines
@@ -92,7 +92,7 @@ def _shares(curve: Curve, across: Scale) -> list[str]:
     for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         parts.append(_level(up.at(tick), f"{tick:.0%}"))
     for number in _met(curve):
-        threshold = YARDSTICKS[number].threshold(curve.tally.key.players)
+        threshold = curve.thresholds[number]
         y = up.at(threshold)
         parts.append(
             f"<g class='{CLASSES[number]}'><line class='gate' x1='{LEFT_PX}' y1='{y:.1f}' x2='{RIGHT_PX}' y2='{y:.1f}' "

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from ringrift_core.errors import RulesError
 from ringrift_core.evaluation.gauntlet_result import (
     GauntletResult,
     GauntletRow,
-    Role,
     SearchForm,
     verdict_of,
     write_gauntlet,
@@ -25,22 +23,30 @@ from ringrift_core.evaluation.intervals import block_interval
 from ringrift_core.evaluation.match import MatchGame, MatchResult, play_match, stored
 from ringrift_core.evaluation.openings import Book
 from ringrift_core.evaluation.sprt import Outcome, Sprt
-from ringrift_core.evaluation.stored_match import write_match
-from ringrift_core.evaluation.thresholds import GAMES_MIN, GateRow, alpha_of, gate_rows
+from ringrift_core.evaluation.stored_match import MatchAgent, write_match
+from ringrift_core.evaluation.thresholds import (
+    BETA,
+    DOCUMENTED,
+    GAMES_MIN,
+    GateRow,
+    Role,
+    Thresholds,
+    alpha_of,
+    gate_rows,
+)
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.roster import Agent, agent_of
 from ringrift_core.search.gumbel import SearchSettings
-from ringrift_core.storage import make_folder
+from ringrift_core.storage import prepare_folder
 
 CHUNK_GAMES = 64  # played side by side: whole batches for a net, and little played after the test has its answer
-ROLES = get_args(Role)  # in the order of play
 
 
 @dataclass(frozen=True, slots=True)
 class Opponent:
     """Somebody to meet, and the row of the gate it stands for."""
 
-    role: Role  # the best ever net is an anchor
+    role: Role
     agent: Agent
 
 
@@ -52,9 +58,7 @@ class GauntletSettings:
     games: int | None = None  # least per opponent before a decision; None: GAMES_MIN, or `games_max` where that is less
     games_max: int | None = None  # most per opponent; None: that of the gate, or `games` where that is more
     candidate_number: int = 1  # since the champion was promoted
-    random: float = 0.85  # shares of two-player games that must be exceeded
-    heuristic: float = 0.60
-    champion: float = 0.50
+    thresholds: Thresholds = DOCUMENTED
 
     def __post_init__(self) -> None:
         """RulesError when a number makes no sense."""
@@ -73,16 +77,25 @@ class GauntletSettings:
         return GAMES_MIN if self.games_max is None else min(GAMES_MIN, self.games_max)
 
     def blocks(self, row: GateRow, players: int) -> tuple[int, int]:
-        """Least and most blocks of a row."""
-        least = -(-self.games_min // players)
-        return least, max(least, (self.games_max or row.cap) // players)
+        """Least and most blocks of a row; RulesError when no whole number of blocks is what was asked for."""
+        least, most = -(-self.games_min // players), (self.games_max or row.cap) // players
+        if self.games_max is None:
+            most = max(least, most)
+        elif self.games is None:
+            least = min(least, most)
+        if not 0 < least <= most:
+            raise RulesError(
+                f"games come in blocks of {players}, one per rotation of the seats: no number of blocks has "
+                f"{self.games or 1} to {self.games_max} games"
+            )
+        return least, most
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A row under way."""
 
-    opponent: str  # role
+    opponent: Role
     name: str
     games: int
     cap: int
@@ -93,11 +106,11 @@ class Standing:
 
 def opponents_of(key: ConfigKey, champion: Agent | None = None, anchors: Sequence[Agent] = ()) -> list[Opponent]:
     """Everybody whom a candidate meets; nobody twice."""
-    found = [Opponent("random", agent_of("random", key)), Opponent("heuristic", agent_of("heuristic", key))]
-    found += [Opponent("champion", champion)] if champion else []
+    found = [Opponent(role, agent_of(role, key)) for role in (Role.RANDOM, Role.HEURISTIC)]
+    found += [Opponent(Role.CHAMPION, champion)] if champion else []
     for anchor in anchors:
         if all(anchor.identity.id != known.agent.identity.id for known in found):
-            found.append(Opponent("anchor", anchor))
+            found.append(Opponent(Role.ANCHOR, anchor))
     return found
 
 
@@ -111,9 +124,7 @@ class GameGauntlet:
         self._folder = folder
         self._book = Book.of(key)
         self._alpha = alpha_of(settings.candidate_number)
-        self._rules = gate_rows(
-            key.players, random=settings.random, heuristic=settings.heuristic, champion=settings.champion
-        )
+        self._rules = gate_rows(key.players, settings.thresholds)
         self._book.draw(max(settings.blocks(rule, key.players)[1] for rule in self._rules.values()), settings.seed)
 
     def run(
@@ -128,11 +139,11 @@ class GameGauntlet:
             raise RulesError("a gauntlet needs at least one opponent")
         for opponent in opponents:
             same = opponent.agent.identity.id == candidate.identity.id
-            if same and opponent.role in {"champion", "anchor"}:
+            if same and opponent.role in {Role.CHAMPION, Role.ANCHOR}:
                 raise RulesError(f"the candidate is its own {opponent.role}: {candidate.identity.name}")
-        make_folder(self._folder)
+        prepare_folder(self._folder)
         rows: list[GauntletRow] = []
-        for number, opponent in enumerate(sorted(opponents, key=lambda one: ROLES.index(one.role))):
+        for number, opponent in enumerate(sorted(opponents, key=lambda one: tuple(Role).index(one.role))):
             rows.append(self._row(number, candidate, opponent, now, progress))
             if not rows[-1].passes:
                 break
@@ -160,7 +171,7 @@ class GameGauntlet:
     ) -> GauntletRow:
         """Play one row and keep its match."""
         rule = self._rules[opponent.role]
-        test = Sprt(rule.h0, rule.h1, alpha=self._alpha)
+        test = Sprt(rule.h0, rule.h1, self._alpha, BETA)
         games: list[MatchGame] = []
         result = None
         for chunk in self._chunks(number, candidate, opponent):
@@ -175,7 +186,7 @@ class GameGauntlet:
         kept = write_match(
             self._folder, stored(result, agents, book=self._book, seed=seed, purpose="gauntlet", now=now)
         )
-        return row_of(opponent, rule, test, result, kept.stem)
+        return row_of(rule, opponent.agent.identity, test, result.blocks(), kept.stem)
 
     def _chunks(self, number: int, candidate: Agent, opponent: Opponent) -> Iterator[MatchResult]:
         """The match of a row piece by piece; row `number` has its own openings and generators."""
@@ -204,17 +215,17 @@ class GameGauntlet:
         )
 
 
-def row_of(opponent: Opponent, rule: GateRow, test: Sprt, result: MatchResult, match: str) -> GauntletRow:
-    """The row of a match that is over; the candidate is player 0."""
-    games, wins = len(result.games), result.wins[0]
-    low, high = block_interval(result.blocks())
+def row_of(rule: GateRow, agent: MatchAgent, test: Sprt, blocks: Sequence[int], match: str) -> GauntletRow:
+    """The row of a match that is over; blocks[k]: openings of which the candidate won k of P games, [P + 1]."""
+    games, wins = sum(blocks) * (len(blocks) - 1), sum(won * count for won, count in enumerate(blocks))
+    low, high = block_interval(blocks)
     return GauntletRow(
-        opponent=opponent.role,
-        agent=opponent.agent.identity,
+        opponent=rule.opponent,
+        agent=agent,
         games=games,
         wins=wins,
         losses=games - wins,
-        blocks=tuple(result.blocks()),
+        blocks=tuple(blocks),
         share=wins / games,
         low=low,
         high=high,
@@ -222,8 +233,8 @@ def row_of(opponent: Opponent, rule: GateRow, test: Sprt, result: MatchResult, m
         h1=test.h1,
         alpha=test.alpha,
         beta=test.beta,
-        llr=test.llr(result.blocks()),
-        outcome=test.outcome(result.blocks()),
+        llr=test.llr(blocks),
+        outcome=test.outcome(blocks),
         needs=rule.needs,
         match=match,
     )

@@ -3,22 +3,19 @@
 One JSON file in the folder `gauntlets` beside the matches, named like them by the first 16 hex digits of its SHA-256.
 """
 
-import hashlib
 from datetime import datetime
+from math import isclose
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from ringrift_core.errors import StorageError
+from ringrift_core.evaluation.record import Label, PlayedRecord, Record, Stem, read_record, write_record
 from ringrift_core.evaluation.sprt import Outcome
-from ringrift_core.evaluation.stored_match import STEM_DIGITS, Book, Label, MatchAgent, Record
-from ringrift_core.evaluation.thresholds import Needs
-from ringrift_core.game import Game
+from ringrift_core.evaluation.stored_match import Book, MatchAgent
+from ringrift_core.evaluation.thresholds import Needs, Role
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.storage import make_folder, read_bounded, sync_folder, write_whole
 
-Role = Literal["random", "heuristic", "champion", "anchor"]
 FOLDER = "gauntlets"
 RESULT_BYTES_MAX = 1 << 20
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -44,7 +41,7 @@ class GauntletRow(Record):
     llr: float
     outcome: Outcome
     needs: Needs
-    match: Annotated[str, Field(pattern=f"^[0-9a-f]{{{STEM_DIGITS}}}$")]  # name of the stored match
+    match: Stem  # name of the stored match
 
     @property
     def passes(self) -> bool:
@@ -57,6 +54,8 @@ class GauntletRow(Record):
         won = sum(wins * blocks for wins, blocks in enumerate(self.blocks))
         if (sum(self.blocks) * games_of_block, won, self.games - won) != (self.games, self.wins, self.losses):
             raise ValueError("games, wins, losses and blocks do not add up")
+        if not isclose(self.share, self.wins / self.games):
+            raise ValueError("the share is not that of the games")
         return self
 
 
@@ -69,12 +68,10 @@ class SearchForm(Record):
     noise: Literal[False] = False
 
 
-class GauntletResult(Record):
+class GauntletResult(PlayedRecord):
     """The rows that were played and the verdict; a gauntlet without games is none."""
 
     form: Literal["ringrift.gauntlet/1"] = "ringrift.gauntlet/1"
-    config_key: str
-    rules_digest: str = Game.RULES_DIGEST
     candidate: MatchAgent
     candidate_number: Annotated[int, Field(ge=1)]  # in the reign of its champion
     search: SearchForm
@@ -86,16 +83,17 @@ class GauntletResult(Record):
     reason: Label
     created_at: datetime
 
-    @field_validator("config_key")
-    @classmethod
-    def _known_game(cls, value: str) -> str:
-        ConfigKey.parse(value)
-        return value
+    @property
+    def champion(self) -> MatchAgent | None:
+        """The champion that was met, if one was."""
+        return next((row.agent for row in self.rows if row.opponent is Role.CHAMPION), None)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if any(len(row.blocks) != ConfigKey.parse(self.config_key).players + 1 for row in self.rows):
             raise ValueError(f"the blocks of a row are not those of {self.config_key}")
+        if len({row.match for row in self.rows}) < len(self.rows):
+            raise ValueError("a match counts for one row only")
         if any(not row.passes for row in self.rows[:-1]):
             raise ValueError("a gauntlet ends at the first row that does not pass")
         if self.verdict is not verdict_of(self.rows):
@@ -110,24 +108,9 @@ def verdict_of(rows: tuple[GauntletRow, ...]) -> Outcome:
 
 def write_gauntlet(folder: Path, result: GauntletResult) -> Path:
     """Write a result into `gauntlets` below the folder of the matches, complete or not at all; return where it is."""
-    content = result.model_dump_json(indent=1).encode()
-    make_folder(folder / FOLDER)
-    path = folder / FOLDER / f"{hashlib.sha256(content).hexdigest()[:STEM_DIGITS]}.json"
-    write_whole(path, content)
-    sync_folder(folder / FOLDER)
-    return path
+    return write_record(folder / FOLDER, result, indent=1)
 
 
 def read_gauntlet(path: Path) -> GauntletResult:
     """Read a result; StorageError when it is damaged, of other rules, or none."""
-    content = read_bounded(path, RESULT_BYTES_MAX)
-    try:
-        result = GauntletResult.model_validate_json(content)
-    except ValidationError as error:
-        found = error.errors()[0]
-        raise StorageError(f"{path}: no gauntlet: {'.'.join(map(str, found['loc']))}: {found['msg']}") from None
-    if path.stem != hashlib.sha256(content).hexdigest()[:STEM_DIGITS]:
-        raise StorageError(f"{path}: damaged or renamed: its name is not that of its content")
-    if result.rules_digest != Game.RULES_DIGEST:
-        raise StorageError(f"{path}: played by rules {result.rules_digest[:16]}, ours are {Game.RULES_DIGEST[:16]}")
-    return result
+    return read_record(path, GauntletResult, "gauntlet", RESULT_BYTES_MAX)

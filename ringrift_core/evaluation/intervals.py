@@ -12,6 +12,7 @@ from scipy.stats import beta, t
 from ringrift_core.errors import RulesError
 
 CONFIDENCE = 0.95
+Z = 1.959964  # quantile of the normal distribution for it, two-sided
 
 
 def clopper_pearson(won: int, games: int, confidence: float = CONFIDENCE) -> tuple[float, float]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from ringrift_core.errors import StorageError
 from ringrift_core.evaluation.consistency import Consistency, check
-from ringrift_core.evaluation.rating import ANCHOR_ELO, Link, Rating, Ratings, Z, rate
+from ringrift_core.evaluation.intervals import Z
+from ringrift_core.evaluation.rating import ANCHOR_ELO, Link, Rating, Ratings, rate
+from ringrift_core.evaluation.record import printable
 from ringrift_core.evaluation.stored_match import MatchAgent, StoredMatch, matches_in, read_match
 from ringrift_core.evaluation.tally import Tally, tallies
 from ringrift_core.game.config_key import ConfigKey
@@ -129,11 +131,6 @@ def text_table(board: Leaderboard) -> str:
         )
     lines += [MEANINGS[link] for link in Link if link is not Link.MEASURED and _has(board, link)]
     return "\n".join([*lines, *_notes(board)])
-
-
-def printable(name: str) -> str:
-    """A label without what could command a terminal or break a picture."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def _has(board: Leaderboard, link: Link) -> bool:

@@ -7,19 +7,18 @@ the luck of an opening or of a seat.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from math import sqrt
 
 import numpy as np
 
 from ringrift_core.errors import RulesError
+from ringrift_core.evaluation.intervals import block_interval
 from ringrift_core.evaluation.openings import Book, Opening, play_openings
-from ringrift_core.evaluation.stored_match import MatchAgent, StoredGame, StoredMatch
+from ringrift_core.evaluation.stored_match import MatchAgent, StoredGame, StoredMatch, block_counts
 from ringrift_core.game import GameBatch
 from ringrift_core.game.batch import IntArray
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.player import Player
 
-WILSON_Z = 1.959964  # two-sided 95 %
 GAMES_AT_ONCE = 2048  # bounds the memory of a match: some 60 KB a game on the large boards
 
 
@@ -64,25 +63,11 @@ class MatchResult:
 
     def blocks(self, player: int = 0) -> list[int]:
         """In how many blocks the player won 0, 1, .. P of the P games, [P + 1]."""
-        seats = len(self.names)
-        counts = [0] * (seats + 1)
-        for first in range(0, len(self.games), seats):
-            counts[sum(game.winner == player for game in self.games[first : first + seats])] += 1
-        return counts
+        return block_counts([game.winner for game in self.games], len(self.names), player)
 
     def share(self, player: int) -> tuple[float, float, float]:
-        """Share of first places of a player, and the bounds of its Wilson interval."""
-        won = self.wins[player]
-        return won / len(self.games), *wilson(won, len(self.games))
-
-
-def wilson(won: int, games: int) -> tuple[float, float]:
-    """Wilson score interval at 95 % for a share of `games` > 0."""
-    share = won / games
-    square = WILSON_Z * WILSON_Z
-    middle = (share + square / (2 * games)) / (1 + square / games)
-    half = WILSON_Z * sqrt(share * (1 - share) / games + square / (4 * games * games)) / (1 + square / games)
-    return max(0.0, middle - half), min(1.0, middle + half)
+        """Share of first places of a player, and its bounds at 95 %, over blocks."""
+        return self.wins[player] / len(self.games), *block_interval(self.blocks(player))
 
 
 def play_match(key: str | ConfigKey, players: Sequence[Player], openings: Sequence[Opening]) -> MatchResult:

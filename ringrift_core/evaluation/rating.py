@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise, permutations
-from math import log, sqrt
+from math import sqrt
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ringrift_core.errors import RulesError
+from ringrift_core.evaluation.intervals import Z
+from ringrift_core.evaluation.odds import ELO_PER_UNIT
 from ringrift_core.evaluation.plackett_luce import FloatArray, IndexArray, Orders, Strengths, fit
-from ringrift_core.evaluation.stored_match import STEM_DIGITS
+from ringrift_core.evaluation.record import STEM_DIGITS
 from ringrift_core.evaluation.tally import Tally
 from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST
 
 ANCHOR = f"{HEURISTIC_V1_DIGEST[:STEM_DIGITS]}:-"  # heuristic-v1 without a search
 ANCHOR_ELO = 1200.0
-ELO = 400 / log(10)  # per natural unit of strength
-Z = 1.959964  # two-sided 95 %
 VIRTUAL_DRAWS = 2.0  # of each agent against the mean of all
 PRECISION_OF_A_DRAW = 0.25  # curvature of one game between equals
 
@@ -94,7 +94,7 @@ class Ratings:
             contrast = np.zeros(agents + players)
             contrast[agents:] = -1 / players
             contrast[agents + seat] += 1
-            found.append((ELO * float(self.strengths.seats[seat]), self._error(contrast)))
+            found.append((ELO_PER_UNIT * float(self.strengths.seats[seat]), self._error(contrast)))
         return found
 
     def _zero(self) -> FloatArray:
@@ -107,10 +107,10 @@ class Ratings:
         contrast = np.zeros(len(self.strengths.covariance))
         contrast[: len(self.agents)] = -weights
         contrast[number] += 1
-        return ELO * float(contrast[: len(self.agents)] @ self.strengths.agents), self._error(contrast)
+        return ELO_PER_UNIT * float(contrast[: len(self.agents)] @ self.strengths.agents), self._error(contrast)
 
     def _error(self, contrast: FloatArray) -> float:
-        return ELO * sqrt(max(0.0, float(contrast @ self.strengths.covariance @ contrast)))
+        return ELO_PER_UNIT * sqrt(max(0.0, float(contrast @ self.strengths.covariance @ contrast)))
 
 
 def rate(tally: Tally, virtual_draws: float = VIRTUAL_DRAWS) -> Ratings:

@@ -4,29 +4,26 @@ A match is one JSON file named by the first 16 hex digits of its SHA-256. Rating
 from such files alone, so a match carries what is known of its agents.
 """
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from ringrift_core.errors import RulesError, StorageError
-from ringrift_core.game import Game
+from ringrift_core.errors import StorageError
+from ringrift_core.evaluation.record import (
+    STEM_DIGITS,
+    Digest,
+    Label,
+    PlayedRecord,
+    Record,
+    read_record,
+    write_record,
+)
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.storage import make_folder, read_bounded, sync_folder, write_whole
 
 MATCH_BYTES_MAX = 1 << 28
-STEM_DIGITS = 16
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Label = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class Record(BaseModel):
-    """A part of the file: nothing unknown, nothing changed once read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class MatchAgent(Record):
@@ -63,27 +60,16 @@ class Book(Record):
     sha256: Digest
 
 
-class StoredMatch(Record):
+class StoredMatch(PlayedRecord):
     """A match with at least one whole block: a match of no games is none."""
 
     form: Literal["ringrift.match/1"] = "ringrift.match/1"
-    config_key: str
-    rules_digest: Digest = Game.RULES_DIGEST
     agents: tuple[MatchAgent, ...]  # by player
     book: Book | None  # None: random openings
     seed: Annotated[int, Field(ge=0, lt=1 << 63)]
-    purpose: Label  # "gauntlet", "tournament", "gate", "match"
+    purpose: Label  # "gauntlet" or "tournament" where this program plays
     created_at: datetime
     games: Annotated[tuple[StoredGame, ...], Field(min_length=1)]  # block by block, rotation by rotation
-
-    @field_validator("config_key")
-    @classmethod
-    def _known_game(cls, value: str) -> str:
-        try:
-            ConfigKey.parse(value)
-        except RulesError as error:
-            raise ValueError(str(error)) from None  # so that the file is named
-        return value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -107,35 +93,25 @@ class StoredMatch(Record):
 
     def blocks(self, player: int = 0) -> list[int]:
         """In how many blocks the player won 0, 1, .. P of the P games, [P + 1]."""
-        counts = [0] * (self.players + 1)
-        for first in range(0, len(self.games), self.players):
-            counts[sum(game.winner == player for game in self.games[first : first + self.players])] += 1
-        return counts
+        return block_counts([game.winner for game in self.games], self.players, player)
+
+
+def block_counts(winners: Sequence[int], players: int, player: int) -> list[int]:
+    """In how many blocks a player won 0, 1, .. P games, [P + 1], from the winners of the games, block by block."""
+    counts = [0] * (players + 1)
+    for first in range(0, len(winners), players):
+        counts[winners[first : first + players].count(player)] += 1
+    return counts
 
 
 def write_match(folder: Path, match: StoredMatch) -> Path:
     """Write a match, complete or not at all; return where it is."""
-    content = match.model_dump_json().encode()
-    make_folder(folder)
-    path = folder / f"{hashlib.sha256(content).hexdigest()[:STEM_DIGITS]}.json"
-    write_whole(path, content)
-    sync_folder(folder)
-    return path
+    return write_record(folder, match)
 
 
 def read_match(path: Path) -> StoredMatch:
     """Read a match; StorageError when it is damaged, of other rules, or no match."""
-    content = read_bounded(path, MATCH_BYTES_MAX)
-    try:
-        match = StoredMatch.model_validate_json(content)
-    except ValidationError as error:
-        found = error.errors()[0]
-        raise StorageError(f"{path}: no match: {'.'.join(map(str, found['loc']))}: {found['msg']}") from None
-    if path.stem != hashlib.sha256(content).hexdigest()[:STEM_DIGITS]:
-        raise StorageError(f"{path}: damaged or renamed: its name is not that of its content")
-    if match.rules_digest != Game.RULES_DIGEST:
-        raise StorageError(f"{path}: played by rules {match.rules_digest[:16]}, ours are {Game.RULES_DIGEST[:16]}")
-    return match
+    return read_record(path, StoredMatch, "match", MATCH_BYTES_MAX)
 
 
 def matches_in(folder: Path) -> Iterator[StoredMatch]:

@@ -5,7 +5,7 @@ the search shows as a rate that falls. With a net it checks that net against ran
 decided here but by the gauntlet.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict
 from ringrift_core.errors import RulesError
 from ringrift_core.evaluation.intervals import block_interval
 from ringrift_core.evaluation.match import play_match
+from ringrift_core.evaluation.odds import share_at
 from ringrift_core.evaluation.openings import Book
-from ringrift_core.evaluation.thresholds import gate_rows, share_at
+from ringrift_core.evaluation.thresholds import Role, Thresholds, gate_rows
 from ringrift_core.game import Game
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.roster import NET_SIMS, Agent, agent_of
@@ -120,12 +121,12 @@ def frozen_matches(key: ConfigKey, mode: Mode) -> list[FixedMatch]:
     ]
 
 
-def model_matches(key: ConfigKey, model: str, mode: Mode, rates: Mapping[str, float]) -> list[FixedMatch]:
+def model_matches(key: ConfigKey, model: str, mode: Mode, thresholds: Thresholds) -> list[FixedMatch]:
     """What a net must show: the documented rates, as observed in CI, proven in the nightly run."""
-    rows = gate_rows(key.players, **rates)
+    rows = gate_rows(key.players, thresholds)
     return [
-        FixedMatch(str(key), model, name, GAMES[mode], rows[name].h0, require_significance=mode is Mode.NIGHTLY)
-        for name in ("random", "heuristic")
+        FixedMatch(str(key), model, role, GAMES[mode], rows[role].h0, require_significance=mode is Mode.NIGHTLY)
+        for role in (Role.RANDOM, Role.HEURISTIC)
     ]
 
 

@@ -1,13 +1,13 @@
 """Stored matches, counted: how often agents that began in these seats ended in this order.
 
 Ratings, leaderboards and curves are made from tallies. A tally is of one configuration, an agent is its id (digest and
-simulations; names are labels), and a game that several files hold counts once.
+simulations; names are labels), and a game that several files hold counts once. So does a block of games.
 """
 
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -42,6 +42,14 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Who met over one opening, and who won its games, one per rotation of the seats."""
+
+    agents: tuple[str, ...]  # ids, ascending
+    winners: tuple[str, ...]  # ids, ascending
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """All games of one configuration."""
 
@@ -49,6 +57,7 @@ class Tally:
     finishes: Mapping[Finish, int]  # how many games
     agents: Mapping[str, MatchAgent]  # by id: the latest label, and what any match knows of it
     matches: int
+    blocks: Mapping[Block, int] = field(default_factory=dict)  # how many openings
 
     @property
     def games(self) -> int:
@@ -62,6 +71,15 @@ class Tally:
     def won(self) -> Counter[str]:
         """First places of each agent, whichever of its seats won."""
         return _sum((finish.winner, count) for finish, count in self.finishes.items())
+
+    def block_counts(self, agent: str, rival: str) -> tuple[int, ...]:
+        """In how many blocks an agent won 0, 1, .. P games against copies of a rival alone, [P + 1]."""
+        table = tuple(sorted([agent, *[rival] * (self.key.players - 1)]))
+        counts = [0] * (self.key.players + 1)
+        for block, openings in self.blocks.items():
+            if block.agents == table:
+                counts[block.winners.count(agent)] += openings
+        return tuple(counts)
 
 
 def tallies(matches: Iterable[StoredMatch]) -> dict[str, Tally]:
@@ -85,6 +103,8 @@ class _Count:
     finishes: Counter[Finish] = field(default_factory=Counter)
     labels: dict[str, tuple[datetime, MatchAgent]] = field(default_factory=dict)
     seen: set[bytes] = field(default_factory=set)
+    seen_blocks: set[tuple[bytes, ...]] = field(default_factory=set)
+    blocks: Counter[Block] = field(default_factory=Counter)
     matches: int = 0
 
     def add(self, match: StoredMatch) -> None:
@@ -92,16 +112,25 @@ class _Count:
         made = match.created_at if match.created_at.tzinfo else match.created_at.replace(tzinfo=UTC)
         for agent in match.agents:
             self._label(made, agent)
-        for game in match.games:
-            finish = _finish(match, game)
-            digest = _digest(finish.agents, game)
+        for first in range(0, len(match.games), match.players):
+            self._add_block(match, match.games[first : first + match.players])
+
+    def _add_block(self, match: StoredMatch, games: Sequence[StoredGame]) -> None:
+        finishes = [_finish(match, game) for game in games]
+        digests = [_digest(finish.agents, game) for finish, game in zip(finishes, games, strict=True)]
+        for finish, digest in zip(finishes, digests, strict=True):
             if digest not in self.seen:
                 self.seen.add(digest)
                 self.finishes[finish] += 1
+        name = tuple(sorted(digests))
+        if name not in self.seen_blocks:
+            self.seen_blocks.add(name)
+            winners = sorted(finish.winner for finish in finishes)
+            self.blocks[Block(tuple(sorted(finishes[0].agents)), tuple(winners))] += 1
 
     def tally(self, key: ConfigKey) -> Tally:
         agents = {name: self.labels[name][1] for name in sorted(self.labels)}
-        return Tally(key, dict(self.finishes), agents, self.matches)
+        return Tally(key, dict(self.finishes), agents, self.matches, dict(self.blocks))
 
     def _label(self, made: datetime, agent: MatchAgent) -> None:
         """The latest label stays; version and evaluations also from an older one where the latest lacks them."""

@@ -7,13 +7,23 @@ H1 lies a fixed odds ratio above H0, wherever somebody moves H0 to.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import exp, log, pi
+from math import pi
 
 from ringrift_core.errors import RulesError
+from ringrift_core.evaluation.odds import share_at, share_of_elo
 
 ALPHA = 0.05  # chance that an equal candidate is promoted in one champion's reign
+BETA = 0.05  # chance that a row stops a candidate as strong as H1
 GAMES_MIN = 50  # games against an opponent before a decision, where nothing else is wished
-PLAYERS = range(2, 5)
+
+
+class Role(StrEnum):
+    """Whom a candidate meets, in this order."""
+
+    RANDOM = "random"
+    HEURISTIC = "heuristic"
+    CHAMPION = "champion"
+    ANCHOR = "anchor"  # the best ever and others once beaten: one row each
 
 
 class Needs(StrEnum):
@@ -24,48 +34,48 @@ class Needs(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Shares of two-player games that a candidate must exceed; RulesError outside (0, 1)."""
+
+    random: float = 0.85
+    heuristic: float = 0.60
+    champion: float = 0.50
+
+    def __post_init__(self) -> None:
+        for share in (self.random, self.heuristic, self.champion):
+            if not 0 < share < 1:
+                raise RulesError(f"a threshold is a share between 0 and 1, not {share}")
+
+
+@dataclass(frozen=True, slots=True)
 class GateRow:
     """One opponent of a candidate; the shares are those for the number of players that the row was made for."""
 
-    opponent: str
+    opponent: Role
     h0: float  # share of games won
     h1: float
     cap: int  # games; a block that would exceed it is not begun
     needs: Needs
 
 
-def share_of_elo(difference: float) -> float:
-    """The two-player share of games that is won by somebody stronger by `difference` Elo."""
-    return 1 / (1 + exp(-difference * log(10) / 400))
-
-
+DOCUMENTED = Thresholds()
 # (opponent, H0, H1, cap, needs) with two players
 TABLE = (
-    GateRow("random", 0.85, 0.92, 300, Needs.PROOF),
-    GateRow("heuristic", 0.60, 0.68, 400, Needs.PROOF),
-    GateRow("champion", 0.50, 0.55, 2000, Needs.PROOF),
-    GateRow("anchor", share_of_elo(-35), share_of_elo(0), 400, Needs.NO_DISPROOF),
+    GateRow(Role.RANDOM, DOCUMENTED.random, 0.92, 300, Needs.PROOF),
+    GateRow(Role.HEURISTIC, DOCUMENTED.heuristic, 0.68, 400, Needs.PROOF),
+    GateRow(Role.CHAMPION, DOCUMENTED.champion, 0.55, 2000, Needs.PROOF),
+    GateRow(Role.ANCHOR, share_of_elo(-35), share_of_elo(0), 400, Needs.NO_DISPROOF),
 )
 
 
-def gate_rows(
-    players: int, *, random: float = 0.85, heuristic: float = 0.60, champion: float = 0.50
-) -> dict[str, GateRow]:
-    """The rows of the gate by opponent: random, heuristic, champion, anchor.
-
-    The shares wished for are those of two players; RulesError unless they lie between 0 and 1 and players in 2..4.
-    """
-    wished = {"random": random, "heuristic": heuristic, "champion": champion}
+def gate_rows(players: int, thresholds: Thresholds = DOCUMENTED) -> dict[Role, GateRow]:
+    """The rows of the gate by opponent; RulesError unless players are 2..4 and every share leaves room for H1."""
+    wished = {
+        Role.RANDOM: thresholds.random,
+        Role.HEURISTIC: thresholds.heuristic,
+        Role.CHAMPION: thresholds.champion,
+    }
     return {row.opponent: _row(row, wished.get(row.opponent, row.h0), players) for row in TABLE}
-
-
-def share_at(share_of_two: float, players: int) -> float:
-    """The share of first places among `players` at the same odds against each opponent."""
-    if players not in PLAYERS:
-        raise RulesError(f"games have 2 to 4 players, not {players}")
-    if not 0 < share_of_two < 1:
-        raise RulesError(f"a threshold is a share between 0 and 1, not {share_of_two}")
-    return share_of_two / (share_of_two + (players - 1) * (1 - share_of_two))
 
 
 def alpha_of(candidate: int, alpha: float = ALPHA) -> float:

@@ -19,6 +19,7 @@ from ringrift_core.evaluation.openings import Book, Opening, openings_for
 from ringrift_core.evaluation.stored_match import StoredMatch, matches_in, write_match
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.roster import Agent
+from ringrift_core.storage import prepare_folder
 
 PURPOSE = "tournament"
 Played = dict[tuple[str, ...], set[int]]  # numbers of the openings, by ids of the agents by player
@@ -56,6 +57,7 @@ def play_tournament(
 ) -> int:
     """Play what is missing in the folder and store it there; returns the number of games played."""
     openings, book = openings_for(tournament.key, tournament.games, tournament.seed)
+    prepare_folder(folder)
     have = _played(tournament, folder, book)
     games = 0
     for number, pairing in enumerate(tournament.pairings, start=1):
@@ -73,7 +75,7 @@ def play_tournament(
 def _played(tournament: Tournament, folder: Path, book: Book | None) -> Played:
     """The openings that the folder has, of this tournament's seed and book."""
     found: Played = {}
-    for match in matches_in(folder) if folder.exists() else []:
+    for match in matches_in(folder):
         own = (match.config_key, match.purpose, match.seed) == (str(tournament.key), PURPOSE, tournament.seed)
         if own and match.book == (book.record if book else None):
             numbers = found.setdefault(tuple(agent.id for agent in match.agents), set())

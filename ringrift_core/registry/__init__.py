@@ -9,12 +9,9 @@ from ringrift_core.registry.history import RollbackEvent, read_history, write_hi
 from ringrift_core.registry.model_registry import ModelRegistry
 from ringrift_core.registry.model_version import Fault, Finding, Lineage, Measured, ModelVersion, Stage, Transition
 from ringrift_core.registry.promotion_policy import (
-    GauntletRow,
     PresentState,
     PromotionDecision,
-    PromotionEvidence,
     PromotionPolicy,
-    PromotionThresholds,
 )
 from ringrift_core.registry.rollback_policy import (
     Action,
@@ -34,7 +31,6 @@ __all__ = [
     "CanaryBlock",
     "Fault",
     "Finding",
-    "GauntletRow",
     "JobReport",
     "Lineage",
     "Measured",
@@ -43,9 +39,7 @@ __all__ = [
     "Observations",
     "PresentState",
     "PromotionDecision",
-    "PromotionEvidence",
     "PromotionPolicy",
-    "PromotionThresholds",
     "RollbackDecision",
     "RollbackEvent",
     "RollbackPolicy",

@@ -6,11 +6,12 @@ by `max`; a counter is there with 0 from the start, for every net and trigger, o
 compared.
 """
 
+from ringrift_core.registry.rollback_policy import ROLLBACKS_MAX, RollbackThresholds
+
 ROLLBACKS = "ringrift_model_rollbacks_total"
 PRODUCTION_ELO = "ringrift_production_model_elo"
 BASELINE_ELO = "ringrift_production_model_baseline_elo"
-ELO_DROP_MAX = 50  # RollbackThresholds.elo_drop_threshold
-ROLLBACKS_MAX = 2  # in a day; more is critical
+ELO_DROP_MAX = RollbackThresholds().elo_drop_threshold
 
 RULES = f"""\
 groups:
@@ -31,7 +32,7 @@ groups:
           summary: "{{{{ $labels.model_id }}}} was rolled back {{{{ $value }}}} times in 24 hours"
           description: "Automatic rollbacks have stopped: look at the training data and the gauntlets of the last nets."
       - alert: EloDegradation
-        expr: max by (model_id) ({BASELINE_ELO}) - max by (model_id) ({PRODUCTION_ELO}) > {ELO_DROP_MAX}
+        expr: max by (model_id) ({BASELINE_ELO}) - max by (model_id) ({PRODUCTION_ELO}) > {ELO_DROP_MAX:g}
         for: 15m
         labels:
           severity: warning

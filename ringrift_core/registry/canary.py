@@ -7,8 +7,8 @@ from datetime import datetime
 import numpy as np
 
 from ringrift_core.errors import RulesError
+from ringrift_core.evaluation.odds import share_after_drop
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.registry.odds import share_after_drop
 from ringrift_core.registry.wager import FloatArray, lowest_credible_mean
 
 HOUR_S = 3600.0

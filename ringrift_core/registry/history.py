@@ -12,12 +12,12 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from ringrift_core.errors import StorageError
+from ringrift_core.evaluation.record import Digest
 from ringrift_core.registry.rollback_policy import Trigger
 from ringrift_core.storage import make_folder, read_bounded, sync_folder, write_whole
 
 ENTRIES_MAX = 1000  # the newest ones; all of them are in the log they come from
 BYTES_MAX = 1 << 24
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class RollbackEvent(BaseModel):

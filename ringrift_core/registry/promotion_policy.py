@@ -1,84 +1,32 @@
-"""Whether a candidate becomes champion, from the evidence of its gauntlet alone.
+"""Whether a candidate becomes champion, from its stored gauntlet and what stands now alone.
 
 A decision is right for one champion only: it names the one that it was made against, so that whoever carries it out can
-compare and set. Everything that is missing or doubtful is a refusal with its reason, never an exception.
+compare and set. Everything that is missing or doubtful is a refusal with its reason, never an exception. That the games
+were played as the gauntlet says is for `check_gauntlet` to find.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from ringrift_core.errors import RulesError
+from ringrift_core.evaluation.gauntlet_result import GauntletResult, GauntletRow
+from ringrift_core.evaluation.odds import PLAYERS
+from ringrift_core.evaluation.sprt import Outcome, Sprt
+from ringrift_core.evaluation.thresholds import (
+    BETA,
+    DOCUMENTED,
+    GateRow,
+    Needs,
+    Role,
+    Thresholds,
+    alpha_of,
+    gate_rows,
+)
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.registry.odds import elo_of_share, share_of_elo
+from ringrift_core.players.roster import NET_SIMS, SIMPLE
 
-
-class Opponent(Enum):
-    """Whom a row is about."""
-
-    RANDOM = "random"
-    HEURISTIC = "heuristic"
-    CHAMPION = "champion"
-    ANCHOR = "anchor"  # the best ever and others once beaten: one row each
-
-
-class Outcome(Enum):
-    """How the sequential test of a row ended."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    UNDECIDED = "undecided"  # at its cap
-
-
-PROVEN = frozenset({Opponent.RANDOM, Opponent.HEURISTIC, Opponent.CHAMPION})  # an anchor only must not disprove
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionThresholds:
-    """Shares that must be exceeded in games between two; RulesError outside (0, 1)."""
-
-    random: float = 0.85
-    heuristic: float = 0.60
-    previous: float = 0.50
-
-    def __post_init__(self) -> None:
-        if not all(0 < share < 1 for share in (self.random, self.heuristic, self.previous)):
-            raise RulesError("a threshold is a share between 0 and 1")
-
-    def share(self, opponent: Opponent, players: int) -> float:
-        """The share among `players` at the same odds against each opponent; 0 for an anchor."""
-        between_two = {
-            Opponent.RANDOM: self.random,
-            Opponent.HEURISTIC: self.heuristic,
-            Opponent.CHAMPION: self.previous,
-        }
-        if opponent not in between_two:
-            return 0.0
-        return share_of_elo(elo_of_share(between_two[opponent], 2), players)
-
-
-@dataclass(frozen=True, slots=True)
-class GauntletRow:
-    """The games against one opponent and what they prove."""
-
-    opponent: Opponent
-    name: str  # of the opponent: a digest, or what rules of thumb are called
-    games: int
-    share: float  # of first places
-    outcome: Outcome
-    needs_proof: bool  # False: only a proven loss counts against the candidate
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionEvidence:
-    """A finished gauntlet."""
-
-    key: ConfigKey
-    candidate: str  # sha256
-    champion: str | None  # sha256 at the time of the gauntlet
-    rules_digest: str
-    rows: tuple[GauntletRow, ...]
+ROUNDING = 1e-9  # of shares and rates that another machine computed
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +34,7 @@ class PresentState:
     """What stands when the decision is made."""
 
     key: ConfigKey
-    champion: str | None
+    champion: str | None  # sha256
     rules_digest: str
     blocked: frozenset[str] = frozenset()
 
@@ -111,21 +59,21 @@ class PromotionDecision:
 
 
 class PromotionPolicy:
-    """Decides about promotions; pure."""
+    """Decides about promotions; pure. RulesError for thresholds from which no share can be told."""
 
-    def __init__(self, thresholds: PromotionThresholds | None = None) -> None:
-        self.thresholds = PromotionThresholds() if thresholds is None else thresholds
+    def __init__(self, thresholds: Thresholds = DOCUMENTED) -> None:
+        self._rules = {players: gate_rows(players, thresholds) for players in PLAYERS}
 
-    def decide(self, evidence: PromotionEvidence, present: PresentState) -> PromotionDecision:
+    def decide(self, result: GauntletResult, present: PresentState) -> PromotionDecision:
         """Promoted only when nothing speaks against it; the reason names the first thing that does."""
-        refusal = next(self._refusals(evidence, present), None)
-        played = sum(row.games for row in evidence.rows)
+        refusal = next(self._refusals(result, present), None)
+        played = sum(row.games for row in result.rows)
         return PromotionDecision(
             promoted=refusal is None,
-            reason=refusal or f"passed {len(evidence.rows)} rows in {played} games",
+            reason=refusal or f"passed {len(result.rows)} rows in {played} games",
             kind=Kind.GATE,
-            key=evidence.key,
-            candidate=evidence.candidate,
+            key=ConfigKey.parse(result.config_key),
+            candidate=result.candidate.sha256,
             replaces=present.champion,
         )
 
@@ -148,52 +96,76 @@ class PromotionPolicy:
             replaces=present.champion,
         )
 
-    def _refusals(self, evidence: PromotionEvidence, present: PresentState) -> Iterator[str]:
+    def _refusals(self, result: GauntletResult, present: PresentState) -> Iterator[str]:
         """Everything that speaks against it."""
-        foreign = _refuse_state(evidence.key, evidence.candidate, evidence.rules_digest, present)
+        key, candidate = ConfigKey.parse(result.config_key), result.candidate
+        foreign = _refuse_state(key, candidate.sha256, result.rules_digest, present)
         if foreign is not None:
             yield foreign
-        if evidence.candidate in present.blocked:
-            yield f"{evidence.candidate} is blocked"
-        if evidence.champion != present.champion:
-            yield (
-                f"stale: the gauntlet was against the champion {_short(evidence.champion)}, "
-                f"now it is {_short(present.champion)}"
-            )
-        if not evidence.rows:
+        if candidate.sha256 in present.blocked:
+            yield f"{candidate.sha256} is blocked"
+        if candidate.sims != NET_SIMS:
+            yield f"judged with {candidate.sims} simulations, the gate judges with {NET_SIMS}"
+        if not result.rows:
             yield "no games: the gauntlet has no rows"
-        for row in evidence.rows:
-            yield from self._row_refusals(row, evidence.key.players)
-        yield from _missing_rows(evidence)
-
-    def _row_refusals(self, row: GauntletRow, players: int) -> Iterator[str]:
-        who = f"against {row.opponent.value} {row.name[:16]}"
-        if row.games < 1:
-            yield f"no games {who}"
-        if not (math.isfinite(row.share) and 0 <= row.share <= 1):
-            yield f"{row.share} is no share {who}"
-        if row.opponent in PROVEN and not row.needs_proof:
-            yield f"strength {who} was not to be proven, and must be"
-        if row.outcome is Outcome.FAILED:
-            yield f"failed {who}: {row.share:.1%} of {row.games} games"
-        if row.outcome is Outcome.UNDECIDED and row.needs_proof:
-            yield f"undecided {who}: {row.share:.1%} of {row.games} games"
-        least = self.thresholds.share(row.opponent, players)
-        if row.outcome is Outcome.PASSED and row.share <= least:
-            yield f"contradiction {who}: passed with {row.share:.1%}, needed are more than {least:.1%}"
+        alpha = alpha_of(result.candidate_number)
+        for row in result.rows:
+            yield from _row_refusals(row, self._rules[key.players][row.opponent], alpha)
+        yield from _missing_rows(result, present)
 
 
-def _missing_rows(evidence: PromotionEvidence) -> Iterator[str]:
-    met = [row.opponent for row in evidence.rows if row.opponent in PROVEN]
-    needed = [Opponent.RANDOM, Opponent.HEURISTIC]
-    if evidence.champion is not None:
-        needed.append(Opponent.CHAMPION)
-    for opponent in needed:
-        if met.count(opponent) != 1:
-            yield f"{met.count(opponent)} rows against {opponent.value}, one is needed"
-    champions = [row.name for row in evidence.rows if row.opponent is Opponent.CHAMPION]
-    if any(name != evidence.champion for name in champions):
-        yield f"played against {_short(champions[0])} as champion, which is {_short(evidence.champion)}"
+def _row_refusals(row: GauntletRow, rule: GateRow, alpha: float) -> Iterator[str]:
+    who = f"against {row.opponent} {row.agent.sha256[:16]}"
+    score = f"{row.share:.1%} of {row.games} games"
+    if not row.games or not any(row.blocks):
+        yield f"no games {who}"
+    if row.needs is not rule.needs:
+        yield f"{who} the gate needs {rule.needs}, not {row.needs}"
+    if row.outcome is Outcome.FAILED:
+        yield f"failed {who}: {score}"
+    if not row.passes:
+        yield f"undecided {who}: {score}"
+    if _laxer(row, rule, alpha):
+        yield (
+            f"tested {who} with H0 {row.h0:.4f}, H1 {row.h1:.4f}, alpha {row.alpha:.6f}, beta {row.beta:.6f}; "
+            f"the gate has {rule.h0:.4f}, {rule.h1:.4f}, {alpha:.6f}, {BETA:.6f}"
+        )
+    found = _outcome(row)
+    if row.outcome is not found:
+        yield f"contradiction {who}: {row.outcome}, but {score} are {found or 'no test'}"
+    known = SIMPLE.get(row.opponent)
+    if known is not None and (row.agent.sha256, row.agent.sims) != (known[2], None):
+        yield f"{row.agent.sha256[:16]} played as {row.opponent}, and is not"
+    if known is None and row.agent.sims != NET_SIMS:
+        yield f"{who} with {row.agent.sims} simulations, the gate judges with {NET_SIMS}"
+
+
+def _laxer(row: GauntletRow, rule: GateRow, alpha: float) -> bool:
+    """Whether a test is easier to come through than that of the gate."""
+    if rule.needs is Needs.PROOF:
+        return row.h0 < rule.h0 - ROUNDING or row.alpha > alpha + ROUNDING
+    return row.h1 < rule.h1 - ROUNDING or row.beta < BETA - ROUNDING
+
+
+def _outcome(row: GauntletRow) -> Outcome | None:
+    """What the test of a row says of its blocks; None where it is no test."""
+    try:
+        return Sprt(row.h0, row.h1, row.alpha, row.beta).outcome(row.blocks)
+    except RulesError:
+        return None
+
+
+def _missing_rows(result: GauntletResult, present: PresentState) -> Iterator[str]:
+    met = [row.opponent for row in result.rows]
+    needed = [Role.RANDOM, Role.HEURISTIC]
+    if present.champion is not None:
+        needed.append(Role.CHAMPION)
+    for role in needed:
+        if met.count(role) != 1:
+            yield f"{met.count(role)} rows against {role}, one is needed"
+    champion = result.champion.sha256 if result.champion else None
+    if champion != present.champion:
+        yield f"stale: the gauntlet was against the champion {_short(champion)}, now it is {_short(present.champion)}"
 
 
 def _refuse_state(key: ConfigKey, candidate: str, rules_digest: str, present: PresentState) -> str | None:

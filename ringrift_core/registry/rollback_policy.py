@@ -15,6 +15,7 @@ from enum import Enum, StrEnum
 import numpy as np
 
 from ringrift_core.errors import RulesError
+from ringrift_core.evaluation.odds import share_after_drop
 from ringrift_core.registry.canary import (
     HOUR_S,
     Baseline,
@@ -26,7 +27,6 @@ from ringrift_core.registry.canary import (
     job_scores,
     strength_scores,
 )
-from ringrift_core.registry.odds import share_after_drop
 from ringrift_core.registry.wager import HALVINGS, FloatArray, log_capital, log_evidence
 
 __all__ = [

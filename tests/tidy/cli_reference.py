@@ -55,8 +55,8 @@ NOTES = {
     ),
     "ringrift match": (
         "AGENTS are separated by commas; the last one fills the seats that are left. With `--json`: `game`, `games`, "
-        "`players`, each with `agent`, `player`, `wins`, `mean_rank`, `share`, `low`, `high` (Wilson, 95 %). Games "
-        "begin with different openings of the book; where it has too few, with random ones."
+        "`players`, each with `agent`, `player`, `wins`, `mean_rank`, `share`, `low`, `high` (95 %, over blocks). "
+        "Games begin with different openings of the book; where it has too few, with random ones."
     ),
     "ringrift gauntlet": (
         "Exit code 0 when the candidate passed, 1 when it did not (failed or undecided), 130 after Ctrl-C. Every row's "

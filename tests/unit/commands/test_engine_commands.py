@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ringrift_core.commands.bench_engine import bench_engine, json_report, text_report
+from ringrift_core.commands.bench_engine import bench_engine, json_report, share_of_bare, text_report
 from ringrift_core.commands.warmup import FOLDERS_KEPT, remove_old_folders, warmup
 from ringrift_core.errors import RulesError
 from ringrift_core.game.config_key import ConfigKey
@@ -35,6 +35,12 @@ def test_the_report_has_the_documented_keys_and_a_stable_checksum():
     assert (report.games, report.plies) == (32, 5028)
     assert report.final_state_checksum == "19aa624d7ec9d601"  # on every machine
     assert "plies/s on one core" in text_report(report)
+
+
+def test_a_run_is_compared_with_the_bare_runs_around_it():
+    assert share_of_bare([9.0, 6.0, 30.0], [10.0, 8.0, 12.0, 28.0]) == 1.0, "medians of 1, 0.6 and 1.5"
+    with pytest.raises(ValueError, match="zip"):
+        share_of_bare([9.0], [10.0])
 
 
 def test_a_benchmark_of_nothing_is_refused():

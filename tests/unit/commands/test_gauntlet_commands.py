@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ringrift_core.commands import gauntlet as command
 from ringrift_core.commands.gauntlet import GauntletWish, gauntlet, settings_of
 from ringrift_core.commands.results import check_results
 from ringrift_core.commands.show import show
@@ -14,6 +13,7 @@ from ringrift_core.errors import RulesError, StorageError
 from ringrift_core.evaluation.gauntlet import GameGauntlet, GauntletSettings
 from ringrift_core.evaluation.gauntlet_result import read_gauntlet
 from ringrift_core.evaluation.stored_match import read_match, write_match
+from ringrift_core.evaluation.thresholds import Thresholds
 from ringrift_core.game import Game
 from tests.unit.evaluation.results import stored_match
 
@@ -60,7 +60,7 @@ def test_options_go_before_variables(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert settings_of(asked) == GauntletSettings()
     monkeypatch.setenv("RINGRIFT_GAUNTLET_GAMES", "30")
     monkeypatch.setenv("RINGRIFT_PROMOTION_VS_PREVIOUS_WIN_RATE", "0.6")
-    assert settings_of(asked) == GauntletSettings(games=30, champion=0.6)
+    assert settings_of(asked) == GauntletSettings(games=30, thresholds=Thresholds(champion=0.6))
     assert settings_of(replace(asked, games=7)).games == 7
     assert settings_of(replace(asked, games_max=20)).games_min == 20
     with pytest.raises(RulesError, match="do not fit together"):
@@ -72,7 +72,7 @@ def test_ctrl_c_gives_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr(GameGauntlet, "run", interrupted)
-    assert gauntlet(wish(tmp_path), as_json=True) == command.INTERRUPTED == 130
+    assert gauntlet(wish(tmp_path), as_json=True) == 130
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "there is no verdict" in captured.err
@@ -91,7 +91,7 @@ def test_results_are_checked_with_the_matches_they_name(tmp_path: Path, capsys):
     )
     path = write_match(tmp_path, liar)
     assert check_results([path], said.append, as_json=False) == 1
-    assert said[-2].startswith("WRONG game 0 is not what it says: plies 1 recorded")
+    assert said[-2].startswith(f"WRONG {path}: game 0 is not what it says: plies 1 recorded")
     match.unlink()
     assert check_results([tmp_path], said.append, as_json=True) == 1
     report = json.loads(said[-1])

@@ -10,7 +10,9 @@ from ringrift_core.evaluation import check
 from ringrift_core.evaluation.check import check_gauntlet, check_match
 from ringrift_core.evaluation.gauntlet import GameGauntlet, GauntletSettings, Opponent
 from ringrift_core.evaluation.gauntlet_result import GauntletResult
+from ringrift_core.evaluation.sprt import Outcome
 from ringrift_core.evaluation.stored_match import Book, StoredMatch, read_match, write_match
+from ringrift_core.evaluation.thresholds import Role
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.roster import agent_of
 from tests.unit.evaluation.results import NOW, stored_match, strong
@@ -75,7 +77,7 @@ def gauntlet(folder: Path) -> GauntletResult:
     """One row, passed."""
     key = ConfigKey.parse("hex8_2p")
     runner = GameGauntlet(key, GauntletSettings(games=4, games_max=8), folder)
-    return runner.run(strong(), [Opponent("random", agent_of("random", key))], NOW)
+    return runner.run(strong(), [Opponent(Role.RANDOM, agent_of("random", key))], NOW)
 
 
 def test_a_gauntlet_is_what_its_matches_say(tmp_path: Path):
@@ -86,7 +88,10 @@ def test_a_gauntlet_is_what_its_matches_say(tmp_path: Path):
     other = write_match(tmp_path, stored_match())
     lies: list[tuple[dict[str, Any], str]] = [
         ({"blocks": fewer}, "is not what the row random says"),
-        ({"h0": 0.1, "h1": 0.2}, "is not what the row random says"),
+        ({"h0": 0.1, "h1": 0.2}, "the row random says llr, low and high"),
+        ({"llr": row.llr + 0.1}, "the row random says llr"),
+        ({"low": row.low / 2}, "the row random says llr"),
+        ({"outcome": Outcome.FAILED}, "the row random says failed, its test undecided"),
         ({"h0": 0.5, "h1": 0.2}, "has a test that is none"),
         ({"match": other.stem}, "is not one of strong against random"),
         ({"match": "0" * 16}, "there is no such file"),

@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 
 from ringrift_core.errors import RulesError
-from ringrift_core.evaluation.curve import RANDOM, YARDSTICKS, Axis, Curve, Share, json_form, learning_curve, text_table
+from ringrift_core.evaluation.curve import RANDOM, Axis, Curve, Share, json_form, learning_curve, text_table
 from ringrift_core.evaluation.curve_svg import svg_curve
-from ringrift_core.evaluation.match import wilson
+from ringrift_core.evaluation.intervals import block_interval
 from ringrift_core.evaluation.rating import Link
 from ringrift_core.evaluation.stored_match import MatchAgent, StoredMatch
 from ringrift_core.evaluation.tally import tally_of
@@ -87,7 +87,8 @@ def test_shares_and_their_bounds_are_drawn_where_they_belong():
     for css, won in (("random", (50, 80, 96)), ("heuristic", (4, 30, 70))):
         for (_, y, low, high), wins in zip(marks(root, css), won, strict=True):
             assert y == pytest.approx(height_of(root, 0, wins / 100), abs=0.2)
-            assert (low, high) == pytest.approx([height_of(root, 0, end) for end in wilson(wins, 100)], abs=0.2)
+            ends = block_interval((50 - wins // 2, 0, wins // 2))  # `meeting` has them won two by two
+            assert (low, high) == pytest.approx([height_of(root, 0, end) for end in ends], abs=0.2)
 
 
 def test_elo_and_its_bounds_are_drawn_where_they_belong():
@@ -109,10 +110,11 @@ def test_points_stand_at_their_evaluations_with_0_at_0():
 
 @pytest.mark.parametrize(("players", "expected"), [(2, [0.85, 0.60]), (3, [0.739, 0.429]), (4, [0.654, 0.333])])
 def test_the_gates_thresholds_stand_at_the_same_odds_for_more_players(players, expected):
-    assert [one.threshold(players) for one in YARDSTICKS] == pytest.approx(expected, abs=0.001)
     key = ConfigKey("hex8", players)
     matches = [meeting(net(1, version=1), rival, 12, 24, players) for rival in (RANDOM_PLAYER, HEURISTIC)]
-    root = ET.fromstring(svg_curve(curve(matches, key)))
+    found = curve(matches, key)
+    assert found.thresholds == pytest.approx(expected, abs=0.001)
+    root = ET.fromstring(svg_curve(found))
     gates = [float(line.get("y1", "")) for line in root.iter(f"{SVG}line") if line.get("class") == "gate"]
     assert gates == pytest.approx([height_of(root, 0, share) for share in expected], abs=0.3)
 
@@ -128,7 +130,7 @@ def test_the_number_of_games_of_every_net_stands_in_the_strip_and_under_the_mous
     ]
     titles = [title.text or "" for title in root.iter(f"{SVG}title")]
     assert len(titles) == 9
-    assert "net v2: 80 of 100 games against random, 80.0% (71.1% to 86.7%)" in titles
+    assert "net v2: 80 of 100 games against random, 80.0% (66.6% to 88.9%)" in titles
 
 
 def test_words_of_the_strip_never_overlap():
@@ -170,7 +172,7 @@ def test_error_bars_longer_than_the_rest_of_the_picture_are_not_clipped():
 def test_one_net_with_one_opponent_is_a_curve():
     found = curve([meeting(net(1, version=1, evaluations=52_000), HEURISTIC, 5, 10)])
     (point,) = found.points
-    assert point.shares == (None, Share(5, 10))
+    assert point.shares == (None, Share((2, 1, 2)))
     root = ET.fromstring(svg_curve(found))
     assert (len(marks(root, "random")), len(marks(root, "heuristic")), len(marks(root, "elo"))) == (0, 1, 1)
     assert "nets: 1," in text_table(found)
@@ -237,7 +239,7 @@ def test_only_games_of_one_net_against_copies_count_as_a_share():
     reverse = stored([HEURISTIC, a, a], [1] * 6)
     proper = stored([a, HEURISTIC, HEURISTIC], [0, 0, 1, 2, 1, 0])
     found = {point.agent.id: point for point in curve([mixed, reverse, proper], key).points}
-    assert found[a.id].shares == (None, Share(3, 6))
+    assert found[a.id].shares == (None, Share((0, 1, 1, 0)))
     assert found[b.id].shares == (None, None)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ringrift_core.errors import RulesError
-from ringrift_core.evaluation.match import MatchResult, play_match, stored, wilson
+from ringrift_core.evaluation.intervals import block_interval
+from ringrift_core.evaluation.match import MatchResult, play_match, stored
 from ringrift_core.evaluation.openings import Book, random_openings
 from ringrift_core.game import Game, GameBatch
 from ringrift_core.game.batch import IntArray
@@ -94,10 +95,14 @@ def test_a_match_needs_games_and_as_many_players_as_seats():
         play_match("hex8_2p", [RandomPlayer(np.random.default_rng(1))] * 2, [])
 
 
-def test_the_wilson_interval_is_that_of_the_literature():
-    assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
-    assert wilson(0, 20)[0] == 0
-    assert wilson(20, 20)[1] == pytest.approx(1)
+def test_a_share_has_bounds_over_blocks():
+    result = match("hex8_3p", 12)
+    share, low, high = result.share(0)
+    assert share == result.wins[0] / 12
+    assert (low, high) == block_interval(result.blocks(0))
+    for player in range(3):
+        won = [sum(game.winner == player for game in result.games[first : first + 3]) for first in range(0, 12, 3)]
+        assert result.blocks(player) == [won.count(number) for number in range(4)]
 
 
 def test_games_begin_with_the_openings_of_the_book():

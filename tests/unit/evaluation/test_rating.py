@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringrift_core.errors import RulesError
+from ringrift_core.evaluation.odds import ELO_PER_UNIT
 from ringrift_core.evaluation.plackett_luce import Orders, fit
-from ringrift_core.evaluation.rating import ANCHOR, ELO, Link, Ratings, rate
+from ringrift_core.evaluation.rating import ANCHOR, Link, Ratings, rate
 from ringrift_core.evaluation.tally import Finish, Tally
 from ringrift_core.game.config_key import ConfigKey
 from tests.unit.evaluation.tournaments import name, round_robin, simulate, tally
@@ -47,7 +48,7 @@ def test_two_players_agree_with_choix():
     oracle = choix.ilsr_pairwise(5, [(order[0], order[1]) for order in finishing(games)])
     found = elos(rate(tally(without_seats(games)), NO_PRIOR))
     for agent in range(5):
-        assert found[name(agent)] == pytest.approx(1200 + ELO * (oracle[agent] - oracle[0]), abs=1)
+        assert found[name(agent)] == pytest.approx(1200 + ELO_PER_UNIT * (oracle[agent] - oracle[0]), abs=1)
 
 
 @pytest.mark.parametrize("players", [3, 4])
@@ -57,7 +58,7 @@ def test_orders_of_several_agree_with_choix(players):
     oracle = choix.ilsr_rankings(5, [tuple(order) for order in finishing(games)])
     found = elos(rate(tally(without_seats(games)), NO_PRIOR))
     for agent in range(5):
-        assert found[name(agent)] == pytest.approx(1200 + ELO * (oracle[agent] - oracle[0]), abs=1)
+        assert found[name(agent)] == pytest.approx(1200 + ELO_PER_UNIT * (oracle[agent] - oracle[0]), abs=1)
 
 
 def test_the_prior_is_that_of_choix():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ringrift_core.errors import RulesError
 from ringrift_core.evaluation.intervals import clopper_pearson
 from ringrift_core.evaluation.sprt import Outcome, Sprt, _factors
-from ringrift_core.evaluation.thresholds import gate_rows
+from ringrift_core.evaluation.thresholds import Role, gate_rows
 
 BLOCKS_MAX = 20_000
 shares = (
@@ -178,7 +178,7 @@ def test_size_and_power_hold_without_a_cap(opponent, players, model):
 
 
 def test_the_check_of_size_and_power_finds_halved_bounds():
-    row = gate_rows(2)["champion"]
+    row = gate_rows(2)[Role.CHAMPION]
     assert errs_too_often(Sprt(row.h0, row.h1), independent, 2, 0.5) == (True, True)
 
 
@@ -189,6 +189,6 @@ def test_the_check_finds_a_test_that_takes_games_of_an_opening_for_independent()
             losses = np.asarray(counts) @ np.arange(2, -1, -1)
             return wins * log(self.h1 / self.h0) + losses * log((1 - self.h1) / (1 - self.h0))
 
-    row = gate_rows(2)["champion"]
+    row = gate_rows(2)[Role.CHAMPION]
     assert errs_too_often(PerGame(row.h0, row.h1), independent, 2, 1.0) == (False, False)
     assert errs_too_often(PerGame(row.h0, row.h1), alike, 2, 1.0) == (True, True)

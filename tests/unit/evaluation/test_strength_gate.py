@@ -19,6 +19,7 @@ from ringrift_core.evaluation.strength_gate import (
     report_of,
     run_gate,
 )
+from ringrift_core.evaluation.thresholds import Thresholds
 from ringrift_core.game.config_key import CONFIG_KEYS, ConfigKey
 from ringrift_core.players.roster import agent_of
 
@@ -65,12 +66,12 @@ def test_the_default_games_exist():
 
 
 def test_a_net_meets_random_and_heuristic_at_the_documented_rates():
-    ci = model_matches(ConfigKey.parse("hex8_2p"), "net", Mode.CI, {})
+    ci = model_matches(ConfigKey.parse("hex8_2p"), "net", Mode.CI, Thresholds())
     assert [(match.opponent, match.min_win_rate, match.require_significance) for match in ci] == [
         ("random", 0.85, False),
         ("heuristic", 0.60, False),
     ]
-    nightly = model_matches(ConfigKey.parse("hex8_4p"), "net", Mode.NIGHTLY, {"random": 0.9})
+    nightly = model_matches(ConfigKey.parse("hex8_4p"), "net", Mode.NIGHTLY, Thresholds(random=0.9))
     assert [round(match.min_win_rate, 3) for match in nightly] == [0.75, 0.333]
     assert all(match.require_significance for match in nightly)
 

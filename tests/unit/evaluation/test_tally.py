@@ -55,6 +55,15 @@ def test_a_game_stored_twice_counts_once():
     assert found.won() == {HEURISTIC.id: 1, net(1).id: 3}
 
 
+def test_blocks_are_counted_and_those_stored_twice_once():
+    rotations = stored([net(1), HEURISTIC, HEURISTIC], [0, 0, 2, 1, 2, 1])
+    other = stored([HEURISTIC, net(1), HEURISTIC], [1, 1, 1])
+    found = tally_of([rotations, other, rotations.model_copy(update={"purpose": "again"})], HEX3)
+    assert found.block_counts(net(1).id, HEURISTIC.id) == (1, 0, 1, 1)
+    assert found.block_counts(HEURISTIC.id, net(1).id) == (0, 0, 0, 0), "two of the heuristic are another table"
+    assert sum(found.blocks.values()) * 3 == found.games == 9
+
+
 def test_several_copies_in_one_game_are_one_game_and_one_win():
     found = tally_of([stored([net(1), net(2), net(2)], [1, 2, 0])], HEX3)
     assert found.played() == {net(1).id: 3, net(2).id: 3}

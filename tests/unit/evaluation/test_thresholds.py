@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringrift_core.errors import RulesError
+from ringrift_core.evaluation.odds import share_at
 from ringrift_core.evaluation.sprt import Sprt
-from ringrift_core.evaluation.thresholds import GAMES_MIN, Needs, alpha_of, gate_rows, share_at, share_of_elo
+from ringrift_core.evaluation.thresholds import DOCUMENTED, GAMES_MIN, Needs, Role, Thresholds, alpha_of, gate_rows
 
 SHARES = {
     2: {"random": (0.85, 0.92), "heuristic": (0.6, 0.68), "champion": (0.5, 0.55), "anchor": (0.4498, 0.5)},
@@ -44,36 +45,33 @@ def test_caps_and_what_an_undecided_test_means():
 
 def test_h1_keeps_its_odds_ratio_under_an_override():
     """0.92 to 0.85 are odds 11.5 to 5.6667; at 0.9 that makes odds 9 * 2.02941."""
-    rows = gate_rows(2, random=0.9, heuristic=0.5)
-    assert (rows["random"].h0, round(rows["random"].h1, 4)) == (0.9, 0.9481)
-    assert (rows["heuristic"].h0, round(rows["heuristic"].h1, 4)) == (0.5, 0.5862)
-    assert rows["champion"] == gate_rows(2)["champion"]
-    assert round(gate_rows(4, random=0.9)["random"].h0, 4) == 0.75
+    rows = gate_rows(2, Thresholds(random=0.9, heuristic=0.5))
+    assert (rows[Role.RANDOM].h0, round(rows[Role.RANDOM].h1, 4)) == (0.9, 0.9481)
+    assert (rows[Role.HEURISTIC].h0, round(rows[Role.HEURISTIC].h1, 4)) == (0.5, 0.5862)
+    assert rows[Role.CHAMPION] == gate_rows(2)[Role.CHAMPION]
+    assert round(gate_rows(4, Thresholds(random=0.9))[Role.RANDOM].h0, 4) == 0.75
 
 
 @given(st.floats(0.001, 0.999), st.sampled_from([2, 3, 4]))
 def test_every_override_makes_a_test(share, players):
-    for row in gate_rows(players, random=share, heuristic=share, champion=share).values():
+    for row in gate_rows(players, Thresholds(share, share, share)).values():
         Sprt(row.h0, row.h1)
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1.0, -0.1, 1.5, float("nan"), 1 - 1e-16])
 def test_a_threshold_that_is_no_share_is_refused(wrong):
     with pytest.raises(RulesError, match="a threshold is a share"):
-        gate_rows(2, heuristic=wrong)
+        gate_rows(2, Thresholds(heuristic=wrong))
     with pytest.raises(RulesError, match="no share can be told"):
-        gate_rows(2, random=1 - 2e-16)
+        gate_rows(2, Thresholds(random=1 - 2e-16))
 
 
 @pytest.mark.parametrize("players", [1, 5])
 def test_other_numbers_of_players_are_refused(players):
     with pytest.raises(RulesError, match="2 to 4 players"):
         share_at(0.5, players)
-
-
-def test_elo_is_a_share_of_two():
-    assert share_of_elo(0) == 0.5
-    assert share_of_elo(400) == pytest.approx(10 / 11)
+    with pytest.raises(RulesError, match="2 to 4 players"):
+        gate_rows(players, DOCUMENTED)
 
 
 def test_error_rates_of_a_reign_sum_to_the_whole():

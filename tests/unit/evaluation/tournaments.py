@@ -7,7 +7,8 @@ from itertools import count
 
 import numpy as np
 
-from ringrift_core.evaluation.rating import ANCHOR, ELO
+from ringrift_core.evaluation.odds import ELO_PER_UNIT
+from ringrift_core.evaluation.rating import ANCHOR
 from ringrift_core.evaluation.stored_match import MatchAgent, StoredGame, StoredMatch
 from ringrift_core.evaluation.tally import Finish, Tally
 from ringrift_core.game.config_key import ConfigKey
@@ -34,7 +35,7 @@ def simulate(
     """One game of each line-up (agents by seat) by the Plackett-Luce model: strengths with Gumbel noise, sorted."""
     rng = np.random.default_rng(seed)
     who = np.array(lineups)
-    luck = (np.array(elo)[who] + np.array(seats)) / ELO + rng.gumbel(size=who.shape)
+    luck = (np.array(elo)[who] + np.array(seats)) / ELO_PER_UNIT + rng.gumbel(size=who.shape)
     places = (-luck).argsort(axis=1).argsort(axis=1) + 1
     return Counter(
         Finish(tuple(map(name, row)), tuple(map(int, order))) for row, order in zip(who, places, strict=True)

@@ -302,7 +302,7 @@ def test_no_backup_a_damaged_one_and_one_of_another_game_are_refused(filled, reg
     with pytest.raises(RulesError, match="no backup"):
         filled.restore_backup(ConfigKey.parse("hex8_3p"), NOW, REASON)
     filled.files.backup(KEY).write_bytes(b"half")
-    with pytest.raises(StorageError, match="no checkpoint"):
+    with pytest.raises(StorageError, match="no file of the format"):
         filled.restore_backup(KEY, NOW, REASON)
     foreign = saved_net(tmp_path, 1, key=ConfigKey.parse("square8_2p"))
     filled.files.backup(KEY).write_bytes(foreign.path.read_bytes())

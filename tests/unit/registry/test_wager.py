@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringrift_core.registry.odds import elo_of_share, share_after_drop, share_of_elo
+from ringrift_core.evaluation.odds import elo_of_share, share_after_drop, share_of_elo
 from ringrift_core.registry.wager import STAKES, log_capital, log_evidence, log_factors, lowest_credible_mean
 
 SHARES = st.floats(0.01, 0.99)
