@@ -103,10 +103,11 @@ def choose_device(name: str) -> torch.device:
 def make_evaluator(net: Net, device: torch.device, *, deterministic: bool = False) -> NetEvaluator:
     """The evaluator of a net, tuned or, if `deterministic`, fixed; one thread, because processes fill the cores.
 
-    numba is held to one thread too: both use one OpenMP runtime, and whatever numba allows itself torch takes as well.
+    numba is held to one thread too, and first: both use one OpenMP runtime, and where numba starts its threads later,
+    torch has as many from then on.
     """
-    torch.set_num_threads(1)
     numba.set_num_threads(1)
+    torch.set_num_threads(1)
     choice = DETERMINISTIC if deterministic else tuned(net, device)
     return NetEvaluator(net, device, PRECISIONS[choice.precision], choice.batch)
 

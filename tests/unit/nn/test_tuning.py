@@ -3,12 +3,10 @@
 import json
 from pathlib import Path
 
-import numba
 import pytest
 import torch
 
 from ringrift_core.errors import StorageError
-from ringrift_core.game import GameBatch
 from ringrift_core.nn import tuning
 from ringrift_core.nn.tuning import DETERMINISTIC, Choice, choose_device, make_evaluator, tuned
 from tests.unit.nn.positions import random_net
@@ -113,16 +111,3 @@ def test_a_device_that_does_not_exist_is_refused(name):
 def test_devices_by_name():
     assert choose_device("cpu") == CPU
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-
-
-@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core: nothing can take a second thread")
-def test_a_net_keeps_one_thread_when_the_rules_have_played():
-    """numba and torch share an OpenMP runtime: what numba sets for its kernels, torch would take for its own."""
-    allowed = numba.get_num_threads()
-    try:
-        numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
-        make_evaluator(random_net("hex8_2p"), CPU, deterministic=True)
-        GameBatch.start("hex8_2p", 512).legal()
-        assert torch.get_num_threads() == 1
-    finally:
-        numba.set_num_threads(allowed)
