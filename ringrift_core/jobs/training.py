@@ -9,7 +9,7 @@ takes its part of every batch, and rank 0 alone writes.
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from math import isfinite
@@ -32,7 +32,7 @@ from ringrift_core.training.batches import Assembler
 from ringrift_core.training.budget import steps_of_run
 from ringrift_core.training.journal import Journal
 from ringrift_core.training.losses import Losses
-from ringrift_core.training.run_folder import CANDIDATE, RUN, RUN_BYTES_MAX, STATE, WINDOW
+from ringrift_core.training.run_folder import CANDIDATE, RUN, RUN_BYTES_MAX, STATE, WINDOW, locked
 from ringrift_core.training.stream import Rows, SampleStream, philox_key
 from ringrift_core.training.train_state import TrainState, read_state, write_state
 from ringrift_core.training.trainer import Trainer, TrainerSettings
@@ -65,7 +65,9 @@ def run_training(spec: TrainingSpec, emit: Emit, stopped: Callable[[], bool]) ->
     torch.set_num_threads(spec.threads)
     with ranks(spec) as rank:
         run = Run(spec, rank, emit)
-        run.go(stopped)
+        with locked(spec.out) if rank.writes else nullcontext():
+            run.begin()
+            run.go(stopped)
 
 
 @contextmanager
@@ -85,7 +87,7 @@ def ranks(spec: TrainingSpec) -> Iterator[Rank]:
 
 
 class Run:
-    """One run: begun or resumed when it is made."""
+    """One run; when it is made its window is committed."""
 
     def __init__(self, spec: TrainingSpec, rank: Rank, emit: Emit) -> None:
         self._spec, self._rank, self._emit = spec, rank, emit
@@ -93,15 +95,19 @@ class Run:
         self._device = device_of(spec)
         self._store = Store(spec.data)
         self._parent = None if spec.parent is None else load_checkpoint(spec.parent, self._key)
-        net = self._first_net()
+        self._net = self._first_net()
         self._window = self._committed()
+
+    def begin(self) -> None:
+        """Begin the run, or take it up where its folder says it stands."""
+        spec, rank = self._spec, self._rank
         self._identity = self._claimed()
         self._steps = self._steps_on(self._window)
         settings = TrainerSettings(
             self._steps, spec.learning_rate, spec.weight_decay, spec.ema, spec.ownership_weight, spec.score_weight
         )
         bf16 = spec.precision == "bf16" or (spec.precision == "auto" and self._device.type == "cuda")
-        self._trainer = Trainer(net, settings, self._device, bf16=bf16, distributed=rank.of > 1)
+        self._trainer = Trainer(self._net, settings, self._device, bf16=bf16, distributed=rank.of > 1)
         self._stream = self._stream_of(self._window)
         self._assembler = Assembler(self._key, self._device)
         if (spec.out / STATE).exists():

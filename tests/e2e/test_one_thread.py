@@ -19,7 +19,7 @@ print(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
 
 
 def test_a_net_keeps_one_thread_when_the_rules_have_played():
-    """numba and torch share an OpenMP runtime: threads that numba starts later, torch would use for each small batch."""
+    """numba and torch share an OpenMP runtime: threads that numba starts later, torch would use for small batches."""
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, check=True)
     threads, cores = map(int, run.stdout.split())
     if cores < 2:
