@@ -4,6 +4,7 @@ A match is one JSON file named by the first 16 hex digits of its SHA-256. Rating
 from such files alone, so a match carries what is known of its agents.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from ringrift_core.evaluation.record import (
 from ringrift_core.game.config_key import ConfigKey
 
 MATCH_BYTES_MAX = 1 << 28
+STEM = re.compile(f"[0-9a-f]{{{STEM_DIGITS}}}")  # how matches are named
 
 
 class MatchAgent(Record):
@@ -115,9 +117,9 @@ def read_match(path: Path) -> StoredMatch:
 
 
 def matches_in(folder: Path) -> Iterator[StoredMatch]:
-    """Every match of a folder, by name; StorageError at the first file that is none."""
+    """Every match of a folder, by name; StorageError at the first that is damaged. Other people's JSON is none."""
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix == ".json")
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".json" and STEM.fullmatch(path.stem))
     except OSError as error:
         raise StorageError(f"{folder}: cannot be listed: {error.strerror}") from error
     for path in paths:

@@ -53,6 +53,12 @@ def test_every_pairing_is_a_stored_match_of_whole_blocks_from_the_book(tmp_path:
     assert len({frozenset(openings(match)) for match in matches}) == 1
 
 
+def test_other_json_in_the_folder_is_passed_over(tmp_path: Path):
+    (tmp_path / "gate.json").write_text('{"mode": "ci"}')
+    assert run(tmp_path, 2) == 2
+    assert len(list(matches_in(tmp_path))) == 1
+
+
 def test_a_second_run_adds_nothing_and_a_larger_one_only_what_is_missing(tmp_path: Path):
     assert run(tmp_path, 4) == 4
     before = sorted(path.name for path in tmp_path.iterdir())
