@@ -81,10 +81,14 @@ class Workers:
                 self._listen(reports, on_report)
             finally:
                 self._stop()
-        for number, process in enumerate(self._processes):
-            errors = self._errors.get(number, "")
-            if process.returncode != 0 and not (self.signal and ended_by_signal(process.returncode, errors)):
-                raise WorkerError(f"worker {number}: {said(errors, process.returncode)}")
+        failed = [number for number, process in enumerate(self._processes) if process.returncode != 0]
+        stopped = {it for it in failed if ended_by_signal(self._processes[it].returncode, self._errors.get(it, ""))}
+        if self.signal:
+            failed = [number for number in failed if number not in stopped]
+        if failed:  # those that were stopped because another one had failed are not the cause
+            cause = min(failed, key=lambda number: (number in stopped, number))
+            who = f"worker {cause}: " if len(self._processes) > 1 else ""
+            raise WorkerError(f"{who}{said(self._errors.get(cause, ''), self._processes[cause].returncode)}")
 
     def _start(self, number: int, spec: Path, reports: "Queue[tuple[int, str | None]]") -> None:
         process = subprocess.Popen(  # noqa: S603 - our own module
@@ -148,4 +152,4 @@ def ended_by_signal(code: int, errors: str) -> bool:
 def said(errors: str, code: int) -> str:
     """What a worker said of its end: its error line, else all that it wrote."""
     lines = [line.removeprefix("error: ") for line in errors.splitlines() if line.startswith("error: ")]
-    return lines[0] if lines else errors.strip() or f"ended with exit code {code}"
+    return lines[0] if lines else errors.strip() or f"the process ended with exit code {code}"

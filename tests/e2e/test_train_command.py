@@ -167,7 +167,7 @@ def test_what_rank_0_refuses_ends_all_ranks_with_its_one_line(tmp_path: Path, da
         *("train", str(data), "--size", "nano", "--batch", "16", "--out", "run", "--processes", "2"), cwd=tmp_path
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: worker 0: the newest shard of hex8_2p is ")
+    assert done.stderr.startswith("error: the newest shard of hex8_2p is ")
     assert done.stderr.rstrip().endswith("make new games, or say --max-age-hours 0 to train on old ones")
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "run").exists()
@@ -177,7 +177,7 @@ def test_what_rank_0_refuses_ends_all_ranks_with_its_one_line(tmp_path: Path, da
     ("arguments", "message"),
     [
         ([], "Missing argument 'FOLDER...'"),
-        (["nowhere", "--size", "nano"], "error: worker 0: nowhere: cannot be listed: No such file or directory"),
+        (["nowhere", "--size", "nano"], "error: nowhere: cannot be listed: No such file or directory"),
         (["data"], "error: say either the parent to go on from or the size of a net"),
         (["data", "--size", "nano", "--batch", "1"], "Invalid value for '--batch'"),
         (["data", "--size", "nano", "--learning-rate", "nan"], "error: learning_rate: Input should be"),

@@ -55,12 +55,12 @@ def test_reports_arrive_in_order_and_what_libraries_print_is_passed_over():
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        ("import sys; sys.exit('error: no disk')", "worker 0: no disk"),
-        ("import sys; sys.stderr.write('noise\\nerror: no disk\\nmore noise'); sys.exit(2)", "worker 0: no disk"),
-        ("import os; os._exit(3)", "worker 0: ended with exit code 3"),
+        ("import sys; sys.exit('error: no disk')", "no disk"),
+        ("import sys; sys.stderr.write('noise\\nerror: no disk\\nmore noise'); sys.exit(2)", "no disk"),
+        ("import os; os._exit(3)", "the process ended with exit code 3"),
         ("raise KeyError('x')", "KeyError: 'x'"),
-        ("import os; os.kill(os.getpid(), 9)", "worker 0: ended with exit code -9"),
-        ("import os; os.kill(os.getpid(), 15)", "worker 0: ended with exit code -15"),  # that we did not send
+        ("import os; os.kill(os.getpid(), 9)", "the process ended with exit code -9"),
+        ("import os; os.kill(os.getpid(), 15)", "the process ended with exit code -15"),  # that we did not send
     ],
 )
 def test_a_worker_that_fails_is_an_error_in_its_own_words(program, message):
@@ -83,7 +83,7 @@ def test_a_signal_ends_the_run_without_an_error(handler, number):
 
 def test_an_error_after_the_signal_is_still_one():
     program = "signal.signal(signal.SIGTERM, lambda *_: sys.exit('error: the disk is full\\nSignalException: 15'))"
-    with pytest.raises(WorkerError, match="worker 0: the disk is full"):
+    with pytest.raises(WorkerError, match="the disk is full"):
         interrupted(program, signal.SIGTERM)
 
 
@@ -99,7 +99,7 @@ def test_what_ended_by_a_signal():
 def test_the_first_error_line_is_what_a_worker_said():
     assert said("warning\nerror: first\nerror: second\n", 2) == "first"
     assert said(" all of it ", 2) == "all of it"
-    assert said("", 7) == "ended with exit code 7"
+    assert said("", 7) == "the process ended with exit code 7"
 
 
 def test_ranks_import_nothing_from_the_folder_they_are_started_in():
@@ -107,3 +107,10 @@ def test_ranks_import_nothing_from_the_folder_they_are_started_in():
     assert "--nproc-per-node=3" in arguments
     assert arguments[-4:] == [sys.executable, "-P", "-m", "ringrift_core.jobs"]
     assert "--no-python" in arguments
+
+
+def test_one_of_several_workers_is_named():
+    """And it is the one that failed, not one that was stopped for that."""
+    program = "import sys, time; time.sleep(60 * ('job-0' in sys.argv[1])); sys.exit('error: no disk')"
+    with pytest.raises(WorkerError, match=r"^worker 1: no disk$"):
+        Workers([Nothing(), Nothing()], ["-c", program]).run(lambda _number, _report: None)
