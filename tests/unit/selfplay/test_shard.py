@@ -1,6 +1,5 @@
 """Shards: what is written is read again, the same games give the same bytes, nothing half-written counts."""
 
-import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from ringrift_core.errors import InvariantError, StorageError
 from ringrift_core.selfplay import FULL, read_shard, write_shard
 from ringrift_core.selfplay.check import check_folder, shards_in
 from ringrift_core.selfplay.columns import quantised, restored
+from tests.full_disk import full_disk_at
 from tests.played_games import played_games, random_target, shard_head
 
 
@@ -141,16 +141,7 @@ def test_the_arrays_get_their_name_before_the_manifest(tmp_path, monkeypatch):
 @pytest.mark.parametrize("step", range(6))
 def test_a_full_disk_leaves_nothing_that_counts(tmp_path, monkeypatch, step):
     """The failure is planted at each fsync and each rename in turn."""
-    rename, sync, calls = Path.replace, os.fsync, []
-
-    def failing(do, *given):
-        calls.append(do)
-        if len(calls) == step + 1:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return do(*given)
-
-    monkeypatch.setattr(Path, "replace", lambda path, to: failing(rename, path, to))
-    monkeypatch.setattr(os, "fsync", lambda handle: failing(sync, handle))
+    full_disk_at(monkeypatch, step)
     with pytest.raises(StorageError, match="the disk is full: free some space"):
         write_shard(tmp_path, played_games(count=1), shard_head())
     monkeypatch.undo()

@@ -1,8 +1,6 @@
 """The state file: what is written is read again, and nothing else is; never a traceback."""
 
-import errno
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import torch
 from ringrift_core.errors import StorageError
 from ringrift_core.training.stream import Cursor
 from ringrift_core.training.train_state import FORMAT, TrainState, read_state, write_state
+from tests.full_disk import full_disk_at
 
 RUN = "ab" * 32
 FLIPS = 300
@@ -93,16 +92,7 @@ def test_what_is_no_state_is_refused(tmp_path, foreign):
 @pytest.mark.parametrize("step", range(3))
 def test_a_full_disk_leaves_the_state_before(path, monkeypatch, step):
     """The failure is planted at each fsync and each rename in turn."""
-    rename, sync, calls = Path.replace, os.fsync, []
-
-    def failing(do, *given):
-        calls.append(do)
-        if len(calls) == step + 1:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return do(*given)
-
-    monkeypatch.setattr(Path, "replace", lambda path, to: failing(rename, path, to))
-    monkeypatch.setattr(os, "fsync", lambda handle: failing(sync, handle))
+    full_disk_at(monkeypatch, step)
     with pytest.raises(StorageError, match="the disk is full: free some space"):
         write_state(path, state_of(8))
     monkeypatch.undo()
