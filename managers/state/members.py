@@ -1,0 +1,94 @@
+"""Members, roles and the halt: who there is, who does what there is one of, and whether anything is done at all."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from managers.state.record import Count, Name, Record, Refused, Text, Time
+
+MEMBERS_MAX = 10_000
+ROLES_MAX = 100
+
+
+class Member(Record):
+    """A node as it was when it joined; a session is one life of its process."""
+
+    node: Name
+    session: Annotated[int, Field(ge=1, lt=1 << 62)]
+    cores: Count
+    gpus: Count
+    memory_bytes: Count
+    joined_at: Time
+    draining: bool = False  # gets no new jobs
+
+
+class Role(Record):
+    """Somebody's lease on a role such as LEADER."""
+
+    name: Name
+    node: Name
+    session: int
+    seq: Count  # of the taking: the epoch of whatever the holder orders
+    until: Time
+
+
+class Halt(Record):
+    """Nothing is started any more, what runs is stopped, until somebody says resume."""
+
+    by: Name
+    reason: Text
+    at: Time
+
+
+def join(members: dict[str, Member], member: Member) -> dict[str, Member]:
+    """A node begins a life; draining outlives it."""
+    known = members.get(member.node)
+    if known is None and len(members) >= MEMBERS_MAX:
+        raise Refused(f"there are {MEMBERS_MAX} members already")
+    if known is not None and known.session >= member.session:
+        raise Refused(f"{member.node} has begun session {known.session}; {member.session} is not newer")
+    draining = member.draining or (known is not None and known.draining)
+    return {**members, member.node: member.model_copy(update={"draining": draining})}
+
+
+def drain(members: dict[str, Member], node: str, *, draining: bool) -> dict[str, Member]:
+    """Give a node no new jobs, or again."""
+    return {**members, node: known_member(members, node).model_copy(update={"draining": draining})}
+
+
+def leave(members: dict[str, Member], node: str) -> dict[str, Member]:
+    """A node is no member any more."""
+    known_member(members, node)
+    return {name: member for name, member in members.items() if name != node}
+
+
+def known_member(members: dict[str, Member], node: str, session: int | None = None) -> Member:
+    """A member, in the given session."""
+    member = members.get(node)
+    if member is None:
+        raise Refused(f"{node} is no member")
+    if session is not None and member.session != session:
+        raise Refused(f"{node} is in session {member.session}, not {session}")
+    return member
+
+
+def take_role(roles: dict[str, Role], role: Role, now: float) -> dict[str, Role]:
+    """Take a role, or hold it for longer; a renewal keeps the seq of the taking."""
+    held = roles.get(role.name)
+    if held is None and len(roles) >= ROLES_MAX:
+        raise Refused(f"there are {ROLES_MAX} roles already")
+    if role.until <= now:
+        raise Refused("a lease ends after it begins")
+    if held is not None and (held.node, held.session) == (role.node, role.session):
+        return {**roles, role.name: role.model_copy(update={"seq": held.seq, "until": max(held.until, role.until)})}
+    if held is not None and held.until > now and held.node != role.node:
+        raise Refused(f"{held.node} holds {role.name} for another {held.until - now:.0f} s")
+    return {**roles, role.name: role}
+
+
+def yield_role(roles: dict[str, Role], name: str, node: str, session: int) -> dict[str, Role]:
+    """Give a role back."""
+    held = roles.get(name)
+    if held is None or (held.node, held.session) != (node, session):
+        raise Refused(f"{node} does not hold {name}")
+    return {role: holder for role, holder in roles.items() if role != name}
