@@ -149,7 +149,8 @@ def _complete(change: Change, body: asked.Complete) -> None:
         case GauntletTask() as task, GauntletOutcome() as outcome:
             change.learner(learn.judge(learner, task, outcome, change.now))
         case CanaryTask() as task, CanaryOutcome() as outcome:
-            change.learner(learn.observe(learner, task.model, outcome, change.now))
+            learner = learn.observe(learner, task.model, outcome, change.now)
+            change.learner(learn.count_job(learner, task, failed=False, at=change.now))
         case _:
             pass  # selfplay: its games are counted by `count_data`
 
@@ -176,6 +177,9 @@ def _judge_next(change: Change, game: str, candidate: str, form: GateForm, seed:
 
 def _fail(change: Change, body: asked.Fail) -> None:
     retry_at = None if body.retry_after_s is None else change.now + body.retry_after_s
+    job = queue.fenced(change.state.jobs, body.job, body.fence)
+    if isinstance(job.task, CanaryTask):
+        change.learner(learn.count_job(change.state.learner(job.game), job.task, failed=True, at=change.now))
     change.update(jobs=queue.fail(change.state.jobs, body.job, body.fence, body.reason, change.now, retry_at=retry_at))
     _ended(change, body.job, What.JOB_RETRIED, body.reason)
 
@@ -224,10 +228,6 @@ def _note_job(change: Change, what: What, name: str) -> None:
 def _count_data(change: Change, body: asked.CountData) -> None:
     change.learner(learn.count_data(change.state.learner(body.game), body.node, body.count))
     change.note(What.DATA_COUNTED, game=body.game, node=body.node)
-
-
-def _count_job(change: Change, body: asked.CountJob) -> None:
-    change.learner(learn.count_job(change.state.learner(body.game), body.model, body.games))
 
 
 def _qualify(change: Change, body: asked.Qualify) -> None:
@@ -381,7 +381,6 @@ _REDUCERS: Mapping[type, Callable[[Change, Any], None]] = {
     asked.TakeRole: _take_role,
     asked.YieldRole: _yield_role,
     asked.CountData: _count_data,
-    asked.CountJob: _count_job,
     asked.Qualify: _qualify,
     asked.Judge: _judge,
     asked.AddNet: _add_net,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from managers.state.learners import DataCount, JobGames
+from managers.state.learners import DataCount
 from managers.state.record import Count, Digest, Game, Name, Record, Stem, Text, Time
 from managers.state.tasks import GateForm, Outcome, Task
 
@@ -140,15 +140,6 @@ class CountData(Record):
     count: DataCount
 
 
-class CountJob(Record):
-    """Games of a job with a net, and how many failed."""
-
-    kind: Literal["count_job"] = "count_job"
-    game: Game
-    model: Digest
-    games: JobGames
-
-
 class Qualify(Record):
     """The first games of a gauntlet against the champion."""
 
@@ -231,7 +222,7 @@ class ResumeAll(Record):
 
 Body = Annotated[
     Enqueue | Assign | Start | Complete | Fail | Release | Cancel | Join | Expire | Drain | Leave | TakeRole
-    | YieldRole | CountData | CountJob | Qualify | Judge | AddNet | Promote | RollBack | HoldRollbacks | HaltAll
+    | YieldRole | CountData | Qualify | Judge | AddNet | Promote | RollBack | HoldRollbacks | HaltAll
     | ResumeAll,
     Field(discriminator="kind"),
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from managers.state.record import Count, Digest, Game, Name, Record, Refused, St
 from managers.state.tasks import (
     CanaryBlocks,
     CanaryOutcome,
+    CanaryTask,
     GateForm,
     GauntletOutcome,
     GauntletTask,
@@ -266,10 +267,6 @@ def promote(learner: Learner, reign: Reign, *, expected: str | None, baselines: 
         if net.status is not NetStatus.PASSED or net.gauntlet != reign.evidence or net.against != expected:
             raise Refused(f"{_short(reign.sha256)} has not passed a gauntlet against {_short(expected)}")
     changes: dict[str, object] = {"blocked": _without(learner.blocked, reign.sha256)}
-    if reign.kind == "manual" and learner.champion:
-        changes["blocked"] = _blocked(
-            _without(learner.blocked, reign.sha256), learner.champion, f"replaced by hand: {reign.reason}"
-        )
     if learner.current is None:
         changes["current"] = reign.sha256
     promoted = net.model_copy(update={"status": NetStatus.PROMOTED})
@@ -314,11 +311,13 @@ def observe(learner: Learner, model: str, outcome: CanaryOutcome, at: float) -> 
     return learner.model_copy(update={"seen": (*learner.seen, *seen)[-BLOCKS_MAX:]})
 
 
-def count_job(learner: Learner, model: str, games: JobGames) -> Learner:
-    """Games of a job that ran the champion."""
-    if model != learner.champion:
+def count_job(learner: Learner, task: CanaryTask, *, failed: bool, at: float) -> Learner:
+    """A shadow tournament was played, or could not be: a champion that nobody can load loses nothing but is no good."""
+    if task.model != learner.champion:
         return learner
-    return learner.model_copy(update={"job_games": (*learner.job_games, games)[-BLOCKS_MAX:]})
+    games = task.games * len(task.opponents)
+    job = JobGames(at=at, games=games, failed=games if failed else 0)
+    return learner.model_copy(update={"job_games": (*learner.job_games, job)[-BLOCKS_MAX:]})
 
 
 def rate(learner: Learner, ratings: tuple[Rating, ...], at: float) -> Learner:

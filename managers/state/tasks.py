@@ -95,6 +95,7 @@ class CanaryTask(Record):
     game: Game
     model: Digest
     opponents: tuple[Model, ...]
+    number: Count  # in its reign; each number has openings of its own
     games: Annotated[int, Field(ge=2, le=10_000)]  # against each of them, in whole blocks
     seed: Seed
 

@@ -35,7 +35,6 @@ __all__ = [
 ]  # fmt: skip
 
 MONTH_H = 720.0  # the time in which at most 1 % of sound nets are taken back
-SETTLING = timedelta(minutes=15)  # after an install nothing is decided: hysteresis
 ROLLBACKS_MAX = 2  # automatic ones in DAY; then a person is called
 DAY = timedelta(hours=24)
 ELO_MOST = 2000.0  # drops are looked for between minus and plus this
@@ -64,6 +63,7 @@ class RollbackThresholds:
     win_rate_drop_threshold: float = 0.10  # of the share of first places; with 50 Elo it never speaks first
     error_rate_threshold: float = 0.05  # of the games
     min_games_for_evaluation: int = 50
+    settling_seconds: float = 120.0  # after an install nothing is decided: caches and jobs are still those of before
 
     def __post_init__(self) -> None:
         if not 0 <= self.elo_drop_threshold <= ELO_MOST / 2:
@@ -72,6 +72,8 @@ class RollbackThresholds:
             raise RulesError(f"elo_drop_window_hours must be 1 .. {MONTH_H:.0f}")
         if not (0 < self.win_rate_drop_threshold < 1 and 0 < self.error_rate_threshold < 1):
             raise RulesError("win_rate_drop_threshold and error_rate_threshold must be between 0 and 1")
+        if not 0 <= self.settling_seconds <= DAY.total_seconds():
+            raise RulesError("settling_seconds must be 0 .. 86400")
         if self.min_games_for_evaluation < 1:
             raise RulesError("min_games_for_evaluation must be at least 1: nothing is decided without games")
 
@@ -163,11 +165,9 @@ class RollbackPolicy:
         """The decision at `now`. Give every observation since the install; later ones than `now` do not count yet."""
         if now.tzinfo is None:
             raise RulesError("a time needs a time zone")
-        if now - seen.installed_at < SETTLING:
-            minutes = int(SETTLING.total_seconds() / 60)
-            return RollbackDecision(
-                Action.KEEP, None, f"installed less than {minutes} minutes ago", None, RollbackStatistics()
-            )
+        if (now - seen.installed_at).total_seconds() < self.thresholds.settling_seconds:
+            why = f"installed less than {self.thresholds.settling_seconds:g} seconds ago"
+            return RollbackDecision(Action.KEEP, None, why, None, RollbackStatistics())
         now_h = (now - seen.installed_at).total_seconds() / HOUR_S
         limits = self.thresholds
         strength = _Evidence.of(strength_scores(seen, ALPHA_BASELINES), now_h, limits, STRENGTH, limits.claimed_share)

@@ -1,0 +1,74 @@
+"""What a controller decides: commands to propose, and what it waits for and why.
+
+Every controller is a pure `decide(state, now)`: it compares what is with what should be and says what is missing. It
+may be asked at any time, again and again; a command that comes too late is refused by the state and does no harm.
+"""
+
+from dataclasses import dataclass
+
+from managers.state.cluster_state import ClusterState
+from managers.state.commands import Body
+from managers.state.jobs import JobStatus
+
+PAUSE_S = 60.0  # after a first failed job of a kind; doubles with each further one
+PAUSE_MAX_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something that is not done now, and why; people read it."""
+
+    game: str
+    what: str  # selfplay, training, gauntlet, promotion, canary, rollback
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Commands in the order in which they are to be proposed."""
+
+    bodies: tuple[Body, ...] = ()
+    waits: tuple[Wait, ...] = ()
+
+    def __add__(self, other: "Decision") -> "Decision":
+        return Decision((*self.bodies, *other.bodies), (*self.waits, *other.waits))
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """Jobs of a kind that failed one after the other, the last one at `ended_at`."""
+
+    count: int
+    ended_at: float
+    reason: str
+
+    def pause_left_s(self, now: float) -> float:
+        """How long no other job of the kind is queued."""
+        pause_s = min(PAUSE_S * 2 ** min(self.count - 1, 30), PAUSE_MAX_S) if self.count else 0.0
+        return max(0.0, self.ended_at + pause_s - now)
+
+
+def setback_of(state: ClusterState, game: str, kind: str) -> Setback:
+    """The failures of a kind of job since one of them last succeeded, among the jobs that are remembered."""
+    count, ended_at, reason = 0, 0.0, ""
+    for job in reversed(state.jobs.finished.values()):
+        if job.game != game or job.kind != kind:
+            continue
+        if job.status not in {JobStatus.FAILED, JobStatus.LOST}:
+            if job.status is JobStatus.SUCCEEDED:
+                break
+            continue  # cancelled: says nothing
+        if not count:
+            ended_at, reason = job.ended_at or 0.0, job.reason
+        count += 1
+    return Setback(count, ended_at, reason)
+
+
+def paused(state: ClusterState, game: str, kind: str, now: float) -> Wait | None:
+    """Why no job of a kind is queued for now, when the last ones failed."""
+    setback = setback_of(state, game, kind)
+    left_s = setback.pause_left_s(now)
+    if not left_s:
+        return None
+    times = "" if setback.count == 1 else f" {setback.count} times in a row"
+    return Wait(game, kind, f"failed{times} ({setback.reason}); tried again in {left_s:.0f} s")

@@ -1,0 +1,73 @@
+"""Dispatcher: which node gets which job, and which selfplay gives way.
+
+The more important job goes first, an old one rises; selfplay keeps its share of every node. A job that finds no core
+takes that of the selfplay job that has run for the shortest time, so the least is lost.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from config.schema import Settings
+from managers.decision import Decision
+from managers.selfplay_scheduler import SelfplayScheduler
+from managers.state.cluster_state import ClusterState
+from managers.state.commands import Assign, Body, Release
+from managers.state.jobs import Job, JobStatus
+from managers.state.members import Member
+
+AGEING_S = 600.0  # a job that waits this long rises by AGEING
+AGEING = 10
+NOBODY: Mapping[str, str] = MappingProxyType({})
+
+
+class Dispatcher:
+    """Decides about assignments."""
+
+    def __init__(self, settings: Settings, scheduler: SelfplayScheduler) -> None:
+        self._settings = settings
+        self._scheduler = scheduler
+
+    def decide(self, state: ClusterState, now: float, unfit: Mapping[str, str] = NOBODY) -> Decision:
+        """Assignments, and releases of selfplay jobs that make room for them; `unfit` nodes, and why, get none."""
+        if state.halt is not None:
+            return Decision()
+        queued = [job for job in state.jobs.active.values() if job.status is JobStatus.QUEUED and job.not_before <= now]
+        queued.sort(key=lambda job: (-rank(job, now), job.queued_at))
+        bodies: list[Body] = []
+        for member in state.members.values():
+            if not member.draining and member.cores and member.node not in unfit:
+                taken = self._fill(member, state, queued, bodies)
+                queued = [job for job in queued if job.id not in taken]
+        return Decision(tuple(bodies))
+
+    def _fill(self, member: Member, state: ClusterState, queued: list[Job], bodies: list[Body]) -> set[str]:
+        """Give a node what it can take; returns the names of the jobs it got."""
+        running = list(state.jobs.on(member.node))
+        selfplay = sorted((job for job in running if job.kind == "selfplay"), key=lambda job: job.started_at or 1e12)
+        free = member.cores - sum(job.cores for job in running)
+        others = sum(job.cores for job in running if job.kind != "selfplay")
+        others_max = member.cores - self._scheduler.cores_of_selfplay(member)
+        taken: set[str] = set()
+        for job in queued:
+            cores = min(job.cores, member.cores)  # a job that asks for more than there is runs with what there is
+            if job.kind != "selfplay":
+                if others and others + cores > others_max:
+                    continue
+                while free < cores and selfplay:
+                    victim = selfplay.pop()
+                    bodies.append(Release(job=victim.id, fence=victim.fence, reason=f"makes room for {job.id}"))
+                    free += victim.cores
+            if free < cores:
+                continue
+            bodies.append(Assign(job=job.id, node=member.node, session=member.session))
+            taken.add(job.id)
+            free -= cores
+            others += cores if job.kind != "selfplay" else 0
+        return taken
+
+
+def rank(job: Job, now: float) -> float:
+    """Its priority, higher the longer it waits; selfplay does not rise above what trains and judges."""
+    if job.kind == "selfplay":
+        return job.priority
+    return job.priority + AGEING * max(0.0, now - job.queued_at) / AGEING_S

@@ -1,0 +1,237 @@
+"""JobManager: the jobs that the state has assigned to this node are running, and no others.
+
+Level-triggered: whenever the state changes it starts what it should have and has not, and stops what it has and should
+not have (released, cancelled, assigned anew, halted). Each running job has one task that reads its reports and, at its end, makes
+the outcome known; a completion that the state refuses is a failure of the job. A restart of the node begins with a
+sweep that ends what an earlier life has left; training and gauntlets go on from their folders.
+"""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from config.schema import Settings
+from managers.job_outcome import outcome_of
+from managers.job_spec import spec_of
+from managers.node_folder import NodeFolder
+from managers.ports import Cause, Child, Ending, Launcher, LaunchError, Order, Report, Usage
+from managers.proposer import Proposer
+from managers.state.cluster_state import ClusterState, Result
+from managers.state.commands import Body, Complete, Enqueue, Fail, Qualify, Release, Start
+from managers.state.jobs import ASSIGNED, Job, JobStatus
+from managers.state.tasks import GauntletTask
+from ringrift_core.errors import InvariantError, RingriftError, StorageError
+from ringrift_core.storage import make_folder
+
+GIB = 1 << 30
+BACKOFF_DOUBLINGS_MAX = 10
+FOLDERS_KEPT = 50  # of ended jobs, for whoever wants to look
+OnReport = Callable[[Job, Report], None]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Running:
+    """A job that this node works on."""
+
+    job: Job
+    task: asyncio.Task[None]
+    child: Child | None = None
+    stopping: str = ""  # why it is being stopped; nothing is proposed for it then
+    progress: dict[str, object] = field(default_factory=dict)  # its latest report of each kind, merged
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIdentity:
+    """Which node in which life."""
+
+    node: str
+    session: int
+
+
+class JobManager:
+    """Runs the jobs of one node; `reconcile` with every new state, `close` at the end."""
+
+    def __init__(
+        self,
+        identity: NodeIdentity,
+        settings: Settings,
+        folder: NodeFolder,
+        launcher: Launcher,
+        proposer_of: Callable[[str], Proposer],
+        on_report: OnReport,
+    ) -> None:
+        """`proposer_of` gives a client of the consensus under a name of this node's life."""
+        self._identity = identity
+        self._settings = settings
+        self._folder = folder
+        self._launcher = launcher
+        self._proposer_of = proposer_of
+        self._on_report = on_report
+        self._running: dict[str, Running] = {}
+        self._closing = False
+
+    @property
+    def running(self) -> Mapping[str, Running]:
+        """The jobs that have a process, or soon will."""
+        return self._running
+
+    def usage(self) -> dict[str, Usage]:
+        """What each job takes now."""
+        return {name: it.child.usage() for name, it in self._running.items() if it.child is not None}
+
+    # ---- what the documents call it ----
+
+    async def run_gpu_selfplay_job(self, body: Enqueue) -> Result:
+        """Queue a selfplay job; the dispatcher gives it a core or a GPU slot."""
+        return await self._proposer_of("requests").propose(body)
+
+    async def run_training(self, body: Enqueue) -> Result:
+        """Queue a training job."""
+        return await self._proposer_of("requests").propose(body)
+
+    def cleanup_completed_jobs(self, state: ClusterState) -> tuple[str, ...]:
+        """Remove the folders of jobs that have ended, but for the latest; not for the event loop's thread."""
+        if not self._folder.jobs.exists():
+            return ()
+        ended = [
+            path for path in self._folder.jobs.iterdir()
+            if path.name not in state.jobs.active and path.name not in self._running
+        ]  # fmt: skip
+        order = {name: number for number, name in enumerate(state.jobs.finished)}
+        ended.sort(key=lambda path: order.get(path.name, -1))
+        removed = ended[: max(0, len(ended) - FOLDERS_KEPT)]
+        for path in removed:
+            shutil.rmtree(path, ignore_errors=True)
+        return tuple(path.name for path in removed)
+
+    # ---- the loop ----
+
+    def reconcile(self, state: ClusterState, group: asyncio.TaskGroup) -> None:
+        """Start and stop what the state says; quick, the work is done by tasks in `group`."""
+        mine = {job.id: job for job in state.jobs.on(self._identity.node) if job.session == self._identity.session}
+        for name, running in self._running.items():
+            job = mine.get(name)
+            if job is None or job.fence != running.job.fence:
+                self._stop(running, "it is not this node's job any more", group)
+            elif state.halt is not None:
+                self._stop(running, f"halted by {state.halt.by}", group)
+        if self._closing or state.halt is not None:
+            return
+        for name, job in mine.items():
+            if name not in self._running:
+                running = Running(job, group.create_task(self._work(name), name=name))
+                self._running[name] = running
+
+    async def close(self, state: ClusterState) -> None:
+        """End all jobs in good order and give them back."""
+        self._closing = True
+        async with asyncio.TaskGroup() as group:
+            for running in self._running.values():
+                self._stop(running, "the node ends", group)
+        await asyncio.gather(*(it.task for it in self._running.values()), return_exceptions=True)
+        for job in state.jobs.on(self._identity.node):
+            if job.session == self._identity.session and job.status in ASSIGNED:
+                await self._proposer_of("release").propose(Release(job=job.id, fence=job.fence, reason="the node ends"))
+
+    def _stop(self, running: Running, why: str, group: asyncio.TaskGroup) -> None:
+        if running.stopping:
+            return
+        running.stopping = why
+        if running.child is not None:
+            group.create_task(running.child.stop(self._settings.jobs.stop_seconds))
+
+    async def _work(self, name: str) -> None:
+        """One job from start to end."""
+        running = self._running[name]
+        job = running.job
+        proposer = self._proposer_of(f"jobs/{name}/{job.fence}")
+        try:
+            if running.stopping:
+                return
+            try:
+                running.child = child = await self._launcher.start(await self._order(job))
+            except (LaunchError, StorageError) as error:
+                await self._failed(proposer, job, str(error))
+                return
+            if running.stopping:  # while it was starting
+                await child.stop(self._settings.jobs.stop_seconds)
+            elif job.status is JobStatus.LEASED:
+                await proposer.propose(Start(job=name, fence=job.fence))
+            done = await self._listen(running, child, proposer)
+            ending = await child.wait()
+            await self._ended(running, ending, done, proposer)
+        finally:
+            if running.stopping and job.id in self._running:
+                with suppress(RingriftError):
+                    await self._give_back(running, proposer)
+            self._running.pop(name, None)
+
+    async def _order(self, job: Job) -> Order:
+        spec = spec_of(job, self._folder, cores=job.cores, seed=self._settings.seed)
+        folders = (self._folder.shards(job.game), self._folder.results(job.game), self._folder.job(job.id))
+        for path in folders:
+            await asyncio.to_thread(make_folder, path)
+        memory_gb = getattr(self._settings.jobs.memory_gb_max, job.kind)
+        return Order(
+            name=job.id,
+            fence=job.fence,
+            kind=job.kind,
+            spec=spec.model_dump_json().encode(),
+            folder=self._folder.job(job.id),
+            cores=job.cores,
+            memory_bytes_max=int(memory_gb * GIB),
+        )
+
+    async def _listen(self, running: Running, child: Child, proposer: Proposer) -> Report | None:
+        """Read what the job reports; the last `done`, if one came."""
+        done: Report | None = None
+        job = running.job
+        async for report in child.reports():
+            running.progress.update(report)
+            if report.get("event") == "done":
+                done = report
+            elif report.get("event") == "qualified" and not running.stopping:
+                await self._qualified(job, report, proposer)
+            self._on_report(job, report)
+        return done
+
+    async def _qualified(self, job: Job, report: Report, proposer: Proposer) -> None:
+        games, wins = report.get("games"), report.get("wins")
+        if isinstance(job.task, GauntletTask) and isinstance(games, int) and isinstance(wins, int):
+            answer = await proposer.propose(Qualify(job=job.id, fence=job.fence, games=games, wins=wins))
+            if not answer.accepted:
+                logger.info("gauntlet %s: the candidate does not become the current net: %s", job.id, answer.reason)
+
+    async def _ended(self, running: Running, ending: Ending, done: Report | None, proposer: Proposer) -> None:
+        job = running.job
+        if running.stopping:
+            return
+        if ending.cause is Cause.DONE and done is not None:
+            try:
+                body: Body = Complete(job=job.id, fence=job.fence, outcome=outcome_of(job, done))
+            except InvariantError as error:
+                await self._failed(proposer, job, str(error))
+                return
+            answer = await proposer.propose(body)
+            if not answer.accepted:
+                await self._failed(proposer, job, f"its completion was refused: {answer.reason}", retry=False)
+            return
+        reason = ending.error or f"the job ended ({ending.cause.value}) without a result"
+        await self._failed(proposer, job, reason)
+
+    async def _failed(self, proposer: Proposer, job: Job, reason: str, *, retry: bool = True) -> None:
+        logger.warning("job %s failed: %s", job.id, reason)
+        wait_s = self._settings.jobs.backoff_seconds * 2 ** min(job.attempts, BACKOFF_DOUBLINGS_MAX)
+        await proposer.propose(
+            Fail(job=job.id, fence=job.fence, reason=reason, retry_after_s=wait_s if retry else None)
+        )
+
+    async def _give_back(self, running: Running, proposer: Proposer) -> None:
+        """What was stopped because of a halt or the end of the node goes back to the queue."""
+        job = running.job
+        await proposer.propose(Release(job=job.id, fence=job.fence, reason=running.stopping))

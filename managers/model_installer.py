@@ -1,0 +1,137 @@
+"""ModelInstaller: the canonical files of this node follow the champions of the state.
+
+A champion that is not installed is installed. A canonical file whose digest is not that of the installed net is reported
+at once and left alone for a while, because a person may have put it there; then the champion is installed again and the
+strange file becomes the backup.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from config.schema import Settings
+from managers.node_folder import NodeFolder
+from managers.rollback_manager import get_rollback_history, utc
+from managers.state.cluster_state import ClusterState
+from managers.state.learners import Learner
+from ringrift_core.errors import RingriftError, StorageError
+from ringrift_core.game.config_key import ConfigKey
+from ringrift_core.registry import ModelRegistry, read_history, write_history
+from ringrift_core.registry.model_files import digest_of
+from ringrift_core.storage import make_folder
+
+PATIENCE_S = 900.0  # before a strange canonical file is replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a canonical file that a person should know."""
+
+    game: str
+    what: str  # installed, damaged, failed
+    text: str
+    sha256: str | None = None
+
+
+class ModelInstaller:
+    """Brings files in line with the state; every method works on the disk, so not for the event loop's thread."""
+
+    def __init__(self, settings: Settings, folder: NodeFolder) -> None:
+        self._settings = settings
+        self._folder = folder
+        self.registry = ModelRegistry(folder.models)
+        self._strange: dict[str, float] = {}  # since when, by configuration
+
+    def install(self, state: ClusterState, now: float) -> tuple[Finding, ...]:
+        """Install what is champion and not installed, and block what is blocked."""
+        found: list[Finding] = []
+        for learner in state.learners.values():
+            try:
+                found += self._install(learner, utc(now))
+            except RingriftError as error:
+                found.append(Finding(learner.game, "failed", str(error), learner.champion))
+        self._write_history(state)
+        return tuple(found)
+
+    def check(self, state: ClusterState, now: float) -> tuple[Finding, ...]:
+        """Compare the digests of the canonical files with the champions."""
+        return tuple(finding for learner in state.learners.values() for finding in self._check(learner, now))
+
+    def _install(self, learner: Learner, now: datetime) -> Iterator[Finding]:
+        key = ConfigKey.parse(learner.game)
+        blocked = self.registry.blocked() if learner.blocked else {}
+        for sha256, reason in learner.blocked.items():
+            if sha256 not in blocked:
+                self.registry.block(sha256, reason or "blocked", now)
+        reign, present = learner.reign, self.registry.production(key)
+        if reign is None or (present is not None and present.sha256 == reign.sha256):
+            return
+        version = self.registry.find(reign.sha256)
+        self.registry.install(key, version.version, now, reign.reason or reign.kind, force=True)
+        self._sync_staging(key)
+        yield Finding(learner.game, "installed", f"{reign.kind}: {reign.reason}", reign.sha256)
+
+    def _check(self, learner: Learner, now: float) -> Iterator[Finding]:
+        key = ConfigKey.parse(learner.game)
+        path = self.registry.files.canonical(key)
+        try:
+            present, found = self.registry.production(key), digest_of(path)
+        except StorageError as error:
+            yield Finding(learner.game, "failed", str(error))
+            return
+        if present is None or found == present.sha256 or present.sha256 != learner.champion:
+            self._strange.pop(learner.game, None)
+            return
+        since = self._strange.setdefault(learner.game, now)
+        left_s = since + PATIENCE_S - now
+        is_what = "is missing" if found is None else f"has the digest {found[:16]}"
+        text = f"{path.name} {is_what}, the champion is {present.sha256[:16]}"
+        if left_s > 0:
+            yield Finding(learner.game, "damaged", f"{text}; it is installed again in {left_s:.0f} s", found)
+            return
+        try:
+            self.registry.install(key, present.version, utc(now), "the canonical file was damaged", force=True)
+        except RingriftError as error:
+            yield Finding(learner.game, "failed", f"{text}; {error}", found)
+            return
+        del self._strange[learner.game]
+        yield Finding(learner.game, "installed", f"{text}; installed again", present.sha256)
+
+    def _sync_staging(self, key: ConfigKey) -> None:
+        """Copy a new champion to the staging folder, where that is wished for."""
+        promotion = self._settings.promotion
+        if not promotion.sync_staging:
+            return
+        target = promotion.staging_dir or self._folder.root / "staging"
+        make_folder(target)
+        copy_whole(self.registry.files.canonical(key), target / self.registry.files.canonical(key).name)
+
+    def _write_history(self, state: ClusterState) -> None:
+        """The rollbacks as a file, whenever it is not what the state says."""
+        learners = state.learners.values()
+        if not any(learner.rollbacks for learner in learners):
+            return
+        versions = {
+            version.sha256: version.version
+            for learner in learners if learner.rollbacks
+            for version in self.registry.versions(ConfigKey.parse(learner.game))
+        }  # fmt: skip
+        events = get_rollback_history(learners, versions)
+        try:
+            known = read_history(self._folder.rollback_history)
+        except StorageError:
+            known = ()
+        if known != events:
+            write_history(self._folder.rollback_history, events)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file; under its name it is there completely or not at all."""
+    aside = target.with_name(f".tmp-{target.name}")
+    try:
+        shutil.copyfile(source, aside)
+        aside.replace(target)
+    except OSError as error:
+        raise StorageError(f"{target}: cannot be written: {error.strerror}") from error

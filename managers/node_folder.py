@@ -1,0 +1,67 @@
+"""Where a node keeps what: one folder, known names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ringrift_core.evaluation.gauntlet_result import FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFolder:
+    """Paths below the data folder of a node (`--data-dir`)."""
+
+    root: Path
+
+    @property
+    def models(self) -> Path:
+        """The registry with the canonical files."""
+        return self.root / "models"
+
+    @property
+    def log(self) -> Path:
+        """The replicated state: log and snapshots."""
+        return self.root / "raft"
+
+    @property
+    def logs(self) -> Path:
+        """What people grep."""
+        return self.root / "logs"
+
+    @property
+    def jobs(self) -> Path:
+        """One folder per job: its spec, its process, what it goes on from."""
+        return self.root / "data" / "jobs"
+
+    @property
+    def shard_index(self) -> Path:
+        """Every shard that was ever here."""
+        return self.root / "data" / "shards.sqlite"
+
+    @property
+    def rollback_history(self) -> Path:
+        """The rollbacks, newest first."""
+        return self.root / "data" / "rollback_history.json"
+
+    def shards(self, game: str) -> Path:
+        """The shards of a configuration."""
+        return self.root / "data" / "shards" / game
+
+    def results(self, game: str) -> Path:
+        """The matches of a configuration, and its gauntlets below."""
+        return self.root / "data" / "results" / game
+
+    def gauntlet(self, game: str, stem: str) -> Path:
+        """A stored gauntlet."""
+        return self.results(game) / FOLDER / f"{stem}.json"
+
+    def job(self, name: str) -> Path:
+        """The folder of a job."""
+        return self.jobs / name
+
+    def run(self, name: str) -> Path:
+        """The folder of a training run."""
+        return self.job(name) / "run"
+
+    def net(self, sha256: str) -> Path:
+        """The file of a net in the registry."""
+        return self.models / "versions" / f"{sha256}.pth"

@@ -1,0 +1,93 @@
+"""QueuePopulator: enough selfplay jobs for every core, each with the net that should play now.
+
+Jobs play until they are ended: when another net is current, when their time is over and another configuration is behind
+its share, or when a core is wanted for something else.
+"""
+
+from collections.abc import Iterator
+
+from config.schema import Settings
+from managers.decision import Decision, Wait, paused
+from managers.selfplay_scheduler import SelfplayScheduler
+from managers.state.apply import apply
+from managers.state.cluster_state import ClusterState
+from managers.state.commands import Cancel, Command, Enqueue
+from managers.state.jobs import Job, JobStatus
+from managers.state.tasks import SelfplayTask
+
+SELFPLAY_PRIORITY = 50
+
+
+class QueuePopulator:
+    """Decides about selfplay jobs."""
+
+    def __init__(self, settings: Settings, scheduler: SelfplayScheduler) -> None:
+        self._settings = settings
+        self._scheduler = scheduler
+
+    def decide(self, state: ClusterState, now: float) -> Decision:
+        """Jobs to end and jobs to queue."""
+        if state.halt is not None:
+            return Decision()
+        ended = tuple(self._ended(state, now))
+        gone = {body.job for body in ended}
+        kept = [job for job in _selfplay(state) if job.id not in gone]
+        missing = self.wanted(state) - sum(job.cores for job in kept)
+        queued, waits = self._queued(without(state, gone), missing, now)
+        return Decision((*ended, *queued), tuple(waits))
+
+    def wanted(self, state: ClusterState) -> int:
+        """How many selfplay jobs there should be: the cores that no other job has, at least those kept for selfplay."""
+        wanted = 0
+        for member in state.members.values():
+            if member.draining:
+                continue
+            others = sum(job.cores for job in state.jobs.on(member.node) if job.kind != "selfplay")
+            wanted += max(member.cores - others, self._scheduler.cores_of_selfplay(member))
+        return wanted
+
+    def _ended(self, state: ClusterState, now: float) -> Iterator[Cancel]:
+        for job in _selfplay(state):
+            assert isinstance(job.task, SelfplayTask)
+            if job.game not in self._settings.games:
+                yield Cancel(job=job.id, reason=f"{job.game} is not learned any more")
+            elif job.task.model != self._scheduler.model_of(state, job.game):
+                yield Cancel(job=job.id, reason="another net is current")
+            elif self._overdue(state, job, now):
+                yield Cancel(job=job.id, reason="its time is over and another configuration waits")
+
+    def _overdue(self, state: ClusterState, job: Job, now: float) -> bool:
+        played_s = 0.0 if job.started_at is None else now - job.started_at
+        if played_s < 60 * self._settings.selfplay.minutes_per_job:
+            return False
+        return self._scheduler.pick_weighted_config(without(state, {job.id}), now) != job.game
+
+    def _queued(self, state: ClusterState, missing: int, now: float) -> tuple[list[Enqueue], list[Wait]]:
+        """One job after the other, each chosen as if those before it were queued already."""
+        pauses = [paused(state, game, "selfplay", now) for game in self._settings.games]
+        waits = [pause for pause in pauses if pause is not None]
+        resting = {wait.game for wait in waits}
+        bodies = []
+        for number in range(max(0, missing)):
+            game = self._scheduler.pick_weighted_config(state, now, resting)
+            if game is None:
+                break
+            body = Enqueue(
+                task=self._scheduler.selfplay_task(state, game),
+                priority=SELFPLAY_PRIORITY,
+                attempts_max=self._settings.jobs.attempts_max,
+            )
+            bodies.append(body)
+            state, _ = apply(state, Command(client="populator", sequence=number + 1, at=now, body=body))
+        return bodies, waits
+
+
+def without(state: ClusterState, gone: set[str]) -> ClusterState:
+    """The state as if some jobs were not there."""
+    active = {name: job for name, job in state.jobs.active.items() if name not in gone}
+    return state.model_copy(update={"jobs": state.jobs.model_copy(update={"active": active})})
+
+
+def _selfplay(state: ClusterState) -> list[Job]:
+    unended = (JobStatus.QUEUED, JobStatus.LEASED, JobStatus.RUNNING)
+    return [job for job in state.jobs.active.values() if job.kind == "selfplay" and job.status in unended]

@@ -1,0 +1,62 @@
+"""ResourceWatch: whether this node is fit for work: free disk, memory."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from config.schema import Settings
+
+GB = 1e9
+MEMORY_LEAST_SHARE = 0.03  # of the machine's memory that must be free for another job
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What there is now."""
+
+    disk_free_bytes: int
+    disk_bytes: int
+    memory_free_bytes: int
+    memory_bytes: int
+    cpu_percent: float
+    unfit: str = ""  # why no job is started here; "" when nothing speaks against it
+
+    @property
+    def disk_low(self) -> bool:
+        """Whether it is the disk that is short."""
+        return self.unfit.startswith("disk")
+
+
+class ResourceWatch:
+    """Looks at the machine; system calls only, but a slow disk may answer late: not for the event loop's thread."""
+
+    def __init__(self, settings: Settings, root: Path) -> None:
+        self._floor_bytes = int(settings.node.disk_floor_gb * GB)
+        self._root = root
+
+    def look(self) -> Resources:
+        """What there is now."""
+        disk, memory = shutil.disk_usage(self._root), psutil.virtual_memory()
+        unfit = ""
+        if disk.free < self._floor_bytes:
+            unfit = (
+                f"disk: {disk.free / GB:.1f} GB are free, node.disk_floor_gb wants {self._floor_bytes / GB:g}: "
+                "free some space"
+            )
+        elif memory.available < MEMORY_LEAST_SHARE * memory.total:
+            unfit = f"memory: {memory.available / GB:.1f} of {memory.total / GB:.1f} GB are free"
+        return Resources(disk.free, disk.total, memory.available, memory.total, psutil.cpu_percent(), unfit)
+
+
+def memory_refusal(settings: Settings, memory_bytes: int | None = None) -> str | None:
+    """Why this machine may not compute at all by `safety.min_memory_gb`; None when it may."""
+    total = psutil.virtual_memory().total if memory_bytes is None else memory_bytes
+    wanted = settings.safety.min_memory_gb
+    if total >= wanted * GB or settings.node.disable_local_tasks:
+        return None
+    return (
+        f"this machine has {total / GB:.0f} GB of memory, the profile {settings.profile} wants {wanted:g}: use the profile "
+        "local, set safety.min_memory_gb, or set RINGRIFT_DISABLE_LOCAL_TASKS=true to coordinate without computing"
+    )

@@ -1,0 +1,68 @@
+"""ShadowTournament: the champion meets those it is held to, every few minutes.
+
+Right after an installation its games come one batch after the other, until enough of them are there to see a disaster;
+then at intervals. They are the canary of the rollback and keep the ratings fresh.
+"""
+
+from config.schema import Settings
+from managers.decision import Decision, Wait, paused
+from managers.state.apply import seed_of
+from managers.state.cluster_state import ClusterState
+from managers.state.commands import Enqueue
+from managers.state.learners import Learner
+from managers.state.tasks import CanaryTask
+from ringrift_core.game.config_key import ConfigKey
+
+CANARY_PRIORITY = 90
+
+
+class ShadowTournament:
+    """Decides about canary jobs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def decide(self, state: ClusterState, now: float) -> Decision:
+        """Shadow tournaments that are due."""
+        return sum((self._decide(state, game, now) for game in self._settings.games), Decision())
+
+    def _decide(self, state: ClusterState, game: str, now: float) -> Decision:
+        learner = state.learner(game)
+        reign, opponents = learner.reign, opponents_of(learner)
+        if reign is None or not opponents or state.jobs.of(game, "canary"):
+            return Decision()
+        pause = paused(state, game, "canary", now)
+        if pause is not None:
+            return Decision(waits=(pause,))
+        left_s = self._left_s(learner, now)
+        if left_s > 0:
+            return Decision(waits=(Wait(game, "canary", f"the next shadow tournament begins in {left_s:.0f} s"),))
+        task = CanaryTask(
+            game=game,
+            model=reign.sha256,
+            opponents=opponents,
+            games=self._games(game),
+            number=learner.canaries,
+            seed=seed_of(f"{self._settings.seed}/canary/{game}", reign.seq),
+        )
+        attempts = self._settings.jobs.attempts_max
+        return Decision((Enqueue(task=task, priority=CANARY_PRIORITY, attempts_max=attempts),))
+
+    def _left_s(self, learner: Learner, now: float) -> float:
+        """Seconds until the next one is due; none while the champion has to prove itself."""
+        players = ConfigKey.parse(learner.game).players
+        seen = players * sum(len(blocks.wins) for blocks in learner.seen)
+        if seen < self._settings.evaluation.proving_games or learner.canary_at is None:
+            return 0.0
+        return learner.canary_at + self._settings.evaluation.shadow_interval_seconds - now
+
+    def _games(self, game: str) -> int:
+        """Games against each opponent, in whole blocks."""
+        players = ConfigKey.parse(game).players
+        return -(-self._settings.evaluation.shadow_games_per_config // players) * players
+
+
+def opponents_of(learner: Learner) -> tuple[str, ...]:
+    """Whom the champion is held to: the champion before it, and those it has a measured score against."""
+    frozen = ("heuristic",) if learner.baselines else ()
+    return (*((learner.previous,) if learner.previous else ()), *frozen)
