@@ -1,5 +1,6 @@
-"""The replicated state: what the whole cluster knows and agrees on, as one pure, total reducer.
+"""The replicated state: what the whole cluster knows and agrees on, and the log that a cluster of one keeps it in.
 
-One file per noun, records with the functions that change them; no I/O, no clocks, no randomness: all of that comes in
-commands. Open first: machine.py (the door), then jobs.py and games.py.
+The state is one pure, total reducer: one file per noun, no I/O, no clocks, no randomness, all of that comes in commands.
+Open first: machine.py (the door), then jobs.py and learners.py. The log below it knows bodies of bytes only:
+local_consensus.py, durable_log.py.
 """
