@@ -1,4 +1,6 @@
-"""Settings: the only code that reads the environment (and, once there are any, YAML files).
+"""Settings: typed, read once, passed down; the only code that reads the environment and YAML settings.
 
-Imports nothing of ours. Open first: environment.py.
+`load()` in loading.py gives `Settings` (schema.py, sections.py) with the source of every value. What is needed before
+there are settings, such as the kernels' cache folder, is in environment.py. Imports nothing of ours. Open first:
+sections.py.
 """

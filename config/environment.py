@@ -1,14 +1,113 @@
-"""The environment variables of RingRift, one table; nothing else in the project reads the environment."""
+"""The environment variables of RingRift, one table; nothing else in the project reads the environment.
+
+An empty variable counts as not set. Where a variable overrides a setting its default is that of the setting
+(schema.py). Imports the standard library only: the kernels' cache asks it for its folder before anything else is there.
+"""
 
 import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
+COUNT_DIGITS_MAX = 9
+SIMILAR = 0.8  # from here on an unknown name is a misspelt one; 1 is equality
+SHOWN_CHARS_MAX = 60  # of a value in a message
+
+Value = bool | int | float | str
+
+
+class ConfigError(Exception):
+    """A setting is not what it may be; the message says what to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What may stand in a variable."""
+
+    write: str  # ends the sentence "write ..."
+    read: Callable[[str], Value]  # ValueError for a text that is none
+
+
+def _boolean(text: str) -> bool:
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    if text.strip().lower() not in words:
+        raise ValueError(text)
+    return words[text.strip().lower()]
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share < 1:
+        raise ValueError(text)
+    return share
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= COUNT_DIGITS_MAX and int(text) > 0):
+        raise ValueError(text)
+    return int(text)
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError(text)
+    return text
+
+
+BOOLEAN = Kind("true or false", _boolean)
+SHARE = Kind("a share above 0 and below 1, such as 0.85", _share)
+COUNT = Kind("a number of games, such as 50", _count)
+NAME = Kind("a name of up to 64 letters, digits, dots, dashes and underscores, a letter or digit first", _name)
+TEXT = Kind("any text", str)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """An environment variable."""
+
+    meaning: str
+    kind: Kind
+    setting: str | None = None  # the path of the setting that it overrides
+    default: str = ""  # in words, where there is no such setting
+
+
 VARIABLES = {
-    "RINGRIFT_PROMOTION_RANDOM_WIN_RATE": "share of games a candidate must win against random, above 0 and below 1",
-    "RINGRIFT_PROMOTION_HEURISTIC_WIN_RATE": "the same against the heuristic",
-    "RINGRIFT_PROMOTION_VS_PREVIOUS_WIN_RATE": "the same against the champion",
-    "RINGRIFT_GAUNTLET_GAMES": "least games against each opponent of a gauntlet before a decision",
-    "RINGRIFT_CACHE_DIR": "folder for compiled kernels (default: ringrift in the user's cache folder)",
+    "RINGRIFT_NODE_ID": Variable("name of this node", NAME, "node.node_id"),
+    "RINGRIFT_DISABLE_LOCAL_TASKS": Variable(
+        "decide and watch, but start no jobs on this machine", BOOLEAN, "node.disable_local_tasks"
+    ),
+    "RINGRIFT_AUTO_PROMOTE": Variable(
+        "promote what passes the gate; false: wait for a person", BOOLEAN, "promotion.auto_promote"
+    ),
+    "RINGRIFT_SKIP_GAUNTLET": Variable(
+        "promote every candidate without a gauntlet", BOOLEAN, "promotion.skip_gauntlet"
+    ),
+    "RINGRIFT_SYNC_STAGING": Variable(
+        "copy each new champion to the staging folder", BOOLEAN, "promotion.sync_staging"
+    ),
+    "RINGRIFT_PROMOTION_RANDOM_WIN_RATE": Variable(
+        "share of two-player games that a candidate must be proven to exceed against random",
+        SHARE,
+        "promotion.random_win_rate",
+    ),
+    "RINGRIFT_PROMOTION_HEURISTIC_WIN_RATE": Variable(
+        "the same against heuristic-v1", SHARE, "promotion.heuristic_win_rate"
+    ),
+    "RINGRIFT_PROMOTION_VS_PREVIOUS_WIN_RATE": Variable(
+        "the same against the champion", SHARE, "promotion.vs_previous_win_rate"
+    ),
+    "RINGRIFT_GAUNTLET_GAMES": Variable(
+        "least games against each opponent of a gauntlet before a decision", COUNT, "evaluation.games"
+    ),
+    "RINGRIFT_DEBUG": Variable("write down what is only of use for finding faults", BOOLEAN, "monitoring.debug"),
+    "RINGRIFT_CACHE_DIR": Variable(
+        "folder for compiled kernels", TEXT, default="`ringrift` in `$XDG_CACHE_HOME` or `~/.cache`"
+    ),
+    "RINGRIFT_UNIFIED_LOOP_LEGACY": Variable(
+        "accepted and ignored: `ringrift loop` has `--halt` and `--resume` without it", TEXT, default="not set"
+    ),
 }
 RATES = {
     "random": "RINGRIFT_PROMOTION_RANDOM_WIN_RATE",
@@ -17,8 +116,50 @@ RATES = {
 }
 
 
-class ConfigError(Exception):
-    """A setting is not what it may be; the message says what to write."""
+def shown(value: object) -> str:
+    """A value as messages show it: in one line, cut where it is long."""
+    if isinstance(value, str):
+        return repr(value) if len(value) <= SHOWN_CHARS_MAX else f"{value[:SHOWN_CHARS_MAX]!r}..."
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARS_MAX else f"{text[:SHOWN_CHARS_MAX]}..."
+
+
+def process_environment() -> dict[str, str]:
+    """The environment of this process, as it is now."""
+    return dict(os.environ)
+
+
+def value_of(name: str, environment: Mapping[str, str]) -> Value | None:
+    """What a variable of the table says, None where it is not set; ConfigError when it cannot be read."""
+    text = environment.get(name)
+    if not text:
+        return None
+    kind = VARIABLES[name].kind
+    try:
+        return kind.read(text)
+    except ValueError:
+        raise ConfigError(f"{name} is {shown(text)}; write {kind.write}") from None
+
+
+def overridden(environment: Mapping[str, str]) -> Iterator[tuple[str, str, Value]]:
+    """Variables that are set, the settings that they override, and the values; ConfigError when one cannot be read."""
+    for name, variable in VARIABLES.items():
+        value = value_of(name, environment)
+        if variable.setting is not None and value is not None:
+            yield name, variable.setting, value
+
+
+def environment_remarks(environment: Mapping[str, str]) -> list[str]:
+    """What somebody should know who set these variables: those that do nothing, those that look misspelt."""
+    remarks = []
+    if environment.get("RINGRIFT_UNIFIED_LOOP_LEGACY"):
+        remarks.append("RINGRIFT_UNIFIED_LOOP_LEGACY is ignored: nothing needs it here")
+    for name in sorted(environment):
+        if name.startswith("RINGRIFT_") and name not in VARIABLES:
+            near = get_close_matches(name, VARIABLES, 1, SIMILAR)
+            if near:
+                remarks.append(f"{shown(name)} is ignored; did you mean {near[0]}?")
+    return remarks
 
 
 def cache_dir() -> Path:
@@ -32,23 +173,11 @@ def cache_dir() -> Path:
 
 def promotion_rates() -> dict[str, float]:
     """Win rates wished for, by opponent (random, heuristic, champion), of those that are set."""
-    rates = {}
-    for opponent, name in RATES.items():
-        if text := os.environ.get(name):
-            try:
-                rates[opponent] = float(text)
-            except ValueError:
-                rates[opponent] = -1.0
-            if not 0 < rates[opponent] < 1:
-                raise ConfigError(f"{name} is {text!r}; write a share above 0 and below 1, such as 0.85")
-    return rates
+    rates = ((opponent, value_of(name, os.environ)) for opponent, name in RATES.items())
+    return {opponent: float(rate) for opponent, rate in rates if rate is not None}
 
 
 def gauntlet_games() -> int | None:
     """Least games against each opponent of a gauntlet, None where nothing is set."""
-    text = os.environ.get("RINGRIFT_GAUNTLET_GAMES")
-    if not text:
-        return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) > 0):
-        raise ConfigError(f"RINGRIFT_GAUNTLET_GAMES is {text!r}; write a number of games, such as 50")
-    return int(text)
+    games = value_of("RINGRIFT_GAUNTLET_GAMES", os.environ)
+    return None if games is None else int(games)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from config.environment import VARIABLES
 from tests.tidy import PACKAGES, ROOT, module_name, sources
 from tests.tidy.cli_reference import cli_reference
+from tests.tidy.configuration_reference import PAGE, configuration_reference
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")])
 FOREIGN = re.compile(r"/work/|/root/|\.\./shared|files\.pythonhosted|registry\.npmjs|deb\.debian\.org")
@@ -45,9 +45,8 @@ def test_the_command_reference_is_generated_from_the_commands():
     assert page.read_text() == cli_reference(), "run: python -m tests.tidy.cli_reference"
 
 
-def test_every_environment_variable_is_documented():
-    text = (ROOT / "docs" / "reference" / "configuration.md").read_text()
-    assert [name for name in VARIABLES if f"`{name}`" not in text] == []
+def test_the_configuration_reference_is_generated_from_the_schema():
+    assert PAGE.read_text() == configuration_reference(), "run: python -m tests.tidy.configuration_reference"
 
 
 def test_nothing_names_a_machine_or_a_registry():
