@@ -117,9 +117,7 @@ def opponents_of(key: ConfigKey, champion: Agent | None = None, anchors: Sequenc
 class GameGauntlet:
     """Gauntlets of one configuration; every match and every result is kept in one folder."""
 
-    def __init__(
-        self, key: ConfigKey, settings: GauntletSettings, folder: Path, watch: Watch = UNWATCHED
-    ) -> None:
+    def __init__(self, key: ConfigKey, settings: GauntletSettings, folder: Path, watch: Watch = UNWATCHED) -> None:
         """RulesError when the book has too few openings for the games wished for."""
         self._key = key
         self._settings = settings

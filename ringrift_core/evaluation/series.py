@@ -38,11 +38,14 @@ class NoMemory:
         """Forget."""
 
 
+NO_MEMORY = NoMemory()
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """Who looks on while games are played."""
 
-    memory: Memory = NoMemory()
+    memory: Memory = NO_MEMORY
     beat: Callable[[], None] = lambda: None  # called after every decision of the games; what it raises ends them
 
 
