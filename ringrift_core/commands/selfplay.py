@@ -33,7 +33,7 @@ class Totals:
 
     def take(self, number: int, report: dict[str, Any]) -> None:
         """Take a report of a worker."""
-        if report["event"] != "shard":
+        if report["event"] in {"progress", "done"}:
             self.latest[number] = report
 
     def sums(self) -> dict[str, Any]:

@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-
 from ringrift_core.errors import RulesError
 from ringrift_core.evaluation.gauntlet_result import (
     GauntletResult,
@@ -20,8 +18,9 @@ from ringrift_core.evaluation.gauntlet_result import (
     write_gauntlet,
 )
 from ringrift_core.evaluation.intervals import block_interval
-from ringrift_core.evaluation.match import MatchGame, MatchResult, play_match, stored
+from ringrift_core.evaluation.match import MatchGame, MatchResult
 from ringrift_core.evaluation.openings import Book
+from ringrift_core.evaluation.series import UNWATCHED, Series, Watch
 from ringrift_core.evaluation.sprt import Outcome, Sprt
 from ringrift_core.evaluation.stored_match import MatchAgent, write_match
 from ringrift_core.evaluation.thresholds import (
@@ -39,6 +38,7 @@ from ringrift_core.players.roster import Agent, agent_of
 from ringrift_core.search.gumbel import SearchSettings
 from ringrift_core.storage import prepare_folder
 
+PURPOSE = "gauntlet"  # of the matches
 CHUNK_GAMES = 64  # played side by side: whole batches for a net, and little played after the test has its answer
 
 
@@ -117,11 +117,12 @@ def opponents_of(key: ConfigKey, champion: Agent | None = None, anchors: Sequenc
 class GameGauntlet:
     """Gauntlets of one configuration; every match and every result is kept in one folder."""
 
-    def __init__(self, key: ConfigKey, settings: GauntletSettings, folder: Path) -> None:
+    def __init__(self, key: ConfigKey, settings: GauntletSettings, folder: Path, watch: Watch = UNWATCHED) -> None:
         """RulesError when the book has too few openings for the games wished for."""
         self._key = key
         self._settings = settings
         self._folder = folder
+        self._watch = watch
         self._book = Book.of(key)
         self._alpha = alpha_of(settings.candidate_number)
         self._rules = gate_rows(key.players, settings.thresholds)
@@ -135,12 +136,7 @@ class GameGauntlet:
         progress: Callable[[Standing], None] = lambda _: None,
     ) -> GauntletResult:
         """Meet the opponents, cheap ones first, until one is not beaten; `now` is the time that the records bear."""
-        if not opponents:
-            raise RulesError("a gauntlet needs at least one opponent")
-        for opponent in opponents:
-            same = opponent.agent.identity.id == candidate.identity.id
-            if same and opponent.role in {Role.CHAMPION, Role.ANCHOR}:
-                raise RulesError(f"the candidate is its own {opponent.role}: {candidate.identity.name}")
+        refuse_own(candidate, opponents)
         prepare_folder(self._folder)
         rows: list[GauntletRow] = []
         for number, opponent in enumerate(sorted(opponents, key=lambda one: tuple(Role).index(one.role))):
@@ -172,34 +168,29 @@ class GameGauntlet:
         """Play one row and keep its match."""
         rule = self._rules[opponent.role]
         test = Sprt(rule.h0, rule.h1, self._alpha, BETA)
+        least, most = self._settings.blocks(rule, self._key.players)
+        seed = [self._settings.seed, number]  # a row has its own openings and generators
+        openings = self._book.draw(most, seed)
+        series = Series(f"row {number}", candidate, opponent.agent, self._book, openings, seed, self._watch)
         games: list[MatchGame] = []
-        result = None
-        for chunk in self._chunks(number, candidate, opponent):
-            games += chunk.games
-            result = MatchResult(chunk.key, chunk.names, tuple(games))
+        result = series.result(games)
+        for first, last in self._chunks(least, most):
+            games += series.play(first, last)
+            result = series.result(games)
             progress(self._standing(opponent, test, result))
             if len(games) >= self._settings.games_min and test.outcome(result.blocks()) is not Outcome.UNDECIDED:
                 break
-        assert result is not None, "a row has at least one block"
-        agents = [candidate.identity, *[opponent.agent.identity] * (self._key.players - 1)]
-        seed = self._settings.seed
-        kept = write_match(
-            self._folder, stored(result, agents, book=self._book, seed=seed, purpose="gauntlet", now=now)
-        )
+        match = series.match(games, seed=self._settings.seed, purpose=PURPOSE, now=now)
+        kept = write_match(self._folder, match)
         return row_of(rule, opponent.agent.identity, test, result.blocks(), kept.stem)
 
-    def _chunks(self, number: int, candidate: Agent, opponent: Opponent) -> Iterator[MatchResult]:
-        """The match of a row piece by piece; row `number` has its own openings and generators."""
-        seeds = np.random.SeedSequence([self._settings.seed, number]).spawn(2)
-        mine, theirs = map(np.random.default_rng, seeds)
-        players = [candidate.player(mine), *[opponent.agent.player(theirs)] * (self._key.players - 1)]
-        least, most = self._settings.blocks(self._rules[opponent.role], self._key.players)
-        openings = self._book.draw(most, [self._settings.seed, number])
+    def _chunks(self, least: int, most: int) -> Iterator[tuple[int, int]]:
+        """The first block of each chunk and the one after its last: to the least number, then on to the most."""
         size = max(1, CHUNK_GAMES // self._key.players)
         first = 0
         while first < most:
             last = min(first + size, least if first < least else most)
-            yield play_match(self._key, players, openings[first:last])
+            yield first, last
             first = last
 
     def _standing(self, opponent: Opponent, test: Sprt, result: MatchResult) -> Standing:
@@ -213,6 +204,16 @@ class GameGauntlet:
             llr=test.llr(result.blocks()),
             bounds=test.bounds,
         )
+
+
+def refuse_own(candidate: Agent, opponents: Sequence[Opponent]) -> None:
+    """RulesError when nobody is to be met, or a champion or anchor is the candidate itself."""
+    if not opponents:
+        raise RulesError("a gauntlet needs at least one opponent")
+    for opponent in opponents:
+        same = opponent.agent.identity.id == candidate.identity.id
+        if same and opponent.role in {Role.CHAMPION, Role.ANCHOR}:
+            raise RulesError(f"the candidate is its own {opponent.role}: {candidate.identity.name}")
 
 
 def row_of(rule: GateRow, agent: MatchAgent, test: Sprt, blocks: Sequence[int], match: str) -> GauntletRow:

@@ -4,7 +4,7 @@ Games come in blocks of one per seat rotation; those of a block begin with the s
 the luck of an opening or of a seat.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -70,11 +70,17 @@ class MatchResult:
         return self.wins[player] / len(self.games), *block_interval(self.blocks(player))
 
 
-def play_match(key: str | ConfigKey, players: Sequence[Player], openings: Sequence[Opening]) -> MatchResult:
+def play_match(
+    key: str | ConfigKey,
+    players: Sequence[Player],
+    openings: Sequence[Opening],
+    beat: Callable[[], None] = lambda: None,
+) -> MatchResult:
     """Play one block of games from each opening; one player per agent, who bring their own generators.
 
-    A player may be named more than once and then decides for all its seats at a time. RulesError when a player
-    chooses what is not legal, or when anything does not fit.
+    A player may be named more than once and then decides for all its seats at a time. `beat` is called after each
+    decision of all games side by side; what it raises ends the match. RulesError when a player chooses what is not
+    legal, or when anything does not fit.
     """
     seats = ConfigKey.parse(str(key)).players
     if len(players) != seats:
@@ -85,7 +91,7 @@ def play_match(key: str | ConfigKey, players: Sequence[Player], openings: Sequen
     for first in range(0, len(openings), GAMES_AT_ONCE // seats):
         table = Table(str(key), players, openings[first : first + GAMES_AT_ONCE // seats])
         while table.step():
-            pass
+            beat()
         games += table.games()
     return MatchResult(str(key), tuple(player.name for player in players), tuple(games))
 

@@ -1,46 +1,25 @@
 """`python -m ringrift_core.jobs SPEC`: run one job in this process, reporting one JSON object per line.
 
 SIGTERM and SIGINT end it in good order: what is finished is written. So does the death of the process that reads the
-reports.
+reports, and of the one that started it.
 """
 
-import json
 import os
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 import numba
 
 from ringrift_core.errors import RingriftError
+from ringrift_core.jobs.parent import end_with_parent
 from ringrift_core.jobs.selfplay import run_selfplay
-from ringrift_core.jobs.spec import SelfplaySpec, TrainingSpec, read_spec
+from ringrift_core.jobs.spec import AnySpec, CanarySpec, GauntletSpec, SelfplaySpec, read_spec
+from ringrift_core.jobs.stop import Stop
 
 NICE = 10  # jobs give way to everything else on the machine
-
-
-class Stop:
-    """Says whether the job was asked to end."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __call__(self) -> bool:
-        """True when it is time to end."""
-        return self.asked
-
-    def ask(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        """A signal handler."""
-        self.asked = True
-
-    def emit(self, report: dict[str, object]) -> None:
-        """Write a report; nobody reads it any more means stop."""
-        try:
-            print(json.dumps(report), flush=True)  # noqa: T201 - the protocol of a job
-        except BrokenPipeError:
-            self.asked = True
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the process ends
+NO_MEMORY = "not enough memory; choose fewer slots or a smaller batch"
+NO_TORCH = "torch is not installed; install it, or play with random and heuristic, which need no net"
 
 
 def main() -> int:
@@ -48,27 +27,53 @@ def main() -> int:
     stop = Stop()
     signal.signal(signal.SIGTERM, stop.ask)
     signal.signal(signal.SIGINT, stop.ask)
+    end_with_parent(stop.ask)
     os.nice(NICE)
     numba.set_num_threads(1)
     try:
         run(read_spec(Path(sys.argv[1])), stop)
     except RingriftError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return refused(str(error))
     except MemoryError:
-        print("error: not enough memory; choose fewer slots or a smaller batch", file=sys.stderr)  # noqa: T201
-        return 2
+        return refused(NO_MEMORY)
+    except RuntimeError as error:
+        if not is_memory(error):
+            raise
+        return refused(NO_MEMORY)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "torch":
+            raise
+        return refused(NO_TORCH)
     return 0
 
 
-def run(spec: SelfplaySpec | TrainingSpec, stop: Stop) -> None:
+def run(spec: AnySpec, stop: Stop) -> None:
     """Run the job of a spec."""
     if isinstance(spec, SelfplaySpec):
         run_selfplay(spec, stop.emit, stop)
+    elif isinstance(spec, GauntletSpec):
+        from ringrift_core.jobs.gauntlet import run_gauntlet  # noqa: PLC0415 - statistics take a second to import
+
+        run_gauntlet(spec, stop.emit, stop)
+    elif isinstance(spec, CanarySpec):
+        from ringrift_core.jobs.canary import run_canary  # noqa: PLC0415
+
+        run_canary(spec, stop.emit, stop)
     else:
         from ringrift_core.jobs.training import run_training  # noqa: PLC0415 - torch takes seconds to import
 
         run_training(spec, stop.emit, stop)
+
+
+def refused(reason: str) -> int:
+    """Say why there is no job, in one line; the exit code."""
+    print(f"error: {reason}", file=sys.stderr)  # noqa: T201
+    return 2
+
+
+def is_memory(error: RuntimeError) -> bool:
+    """True when torch found no memory: on a CPU it says so in a RuntimeError of no type of its own."""
+    return any(words in str(error) for words in ("out of memory", "can't allocate memory"))
 
 
 if __name__ == "__main__":

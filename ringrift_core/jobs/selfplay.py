@@ -13,6 +13,7 @@ from time import monotonic
 
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.jobs.spec import SelfplaySpec
+from ringrift_core.jobs.stop import Emit
 from ringrift_core.players.roster import Judge, judge_of
 from ringrift_core.selfplay.manifest import ShardHead, ShardPlayer
 from ringrift_core.selfplay.played_game import PlayedGame
@@ -22,8 +23,6 @@ from ringrift_core.selfplay.shard import read_manifest, write_shard
 GAMES_PER_SHARD = 256
 SHARD_AGE_S = 30.0
 REPORT_EVERY_S = 1.0
-
-Emit = Callable[[dict[str, object]], None]
 
 
 def run_selfplay(spec: SelfplaySpec, emit: Emit, stopped: Callable[[], bool]) -> None:

@@ -1,5 +1,6 @@
 """Job specs: what a child process is told to do, checked before anything runs (docs/formats/job.md)."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -16,12 +17,14 @@ from pydantic import (
 )
 
 from ringrift_core.errors import StorageError
+from ringrift_core.evaluation.thresholds import DOCUMENTED, Thresholds
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.storage import read_bounded
 
 SPEC_BYTES_MAX = 1 << 20
 CHEAP_FROM = 32  # searches from this size on are worth capping (playout-cap randomisation)
 CAPPED_SHARE = 0.3  # share of full searches where they are capped
+NET_SIMS = 64  # of nets that are judged
 CHEAP_PART = 4  # a cheap search has one such part of the simulations
 
 
@@ -34,6 +37,7 @@ def known_game(value: str) -> str:
 GameName = Annotated[str, AfterValidator(known_game)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 Device = Literal["auto", "cpu", "cuda"]
+Rate = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Spec(BaseModel):
@@ -104,6 +108,7 @@ class TrainingSpec(Spec):
     ownership_weight: Annotated[float, Field(ge=0, le=100)] = 0.3
     score_weight: Annotated[float, Field(ge=0, le=100)] = 0.3
     passes: Annotated[float, Field(gt=0, le=1000)] = 4.0  # samples that may be drawn per row ever made
+    rows_made: Annotated[int, Field(ge=0, le=1 << 53)] = 0  # ever, deleted shards included; 0: count the shards there
     max_age_hours: Annotated[float, Field(ge=0, le=1e6)] = 48.0  # of the newest shard; 0: any age
     save_every: Annotated[int, Field(ge=1)] = 500  # steps between states
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on CUDA, fp32 elsewhere
@@ -117,18 +122,74 @@ class TrainingSpec(Spec):
         return self
 
 
+class Rates(Spec):
+    """Shares of two-player games that a candidate must exceed; None: those of the documents."""
+
+    random: Rate | None = None
+    heuristic: Rate | None = None
+    champion: Rate | None = None
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """What they mean to the gate."""
+        wished = {name: rate for name, rate in self if rate is not None}
+        return replace(DOCUMENTED, **wished)
+
+
+class GauntletSpec(Spec):
+    """Let a candidate meet its champion for a first look, then one opponent of the gate after the other."""
+
+    kind: Literal["gauntlet"]
+    game: GameName
+    candidate: Path  # a checkpoint, like all opponents
+    champion: Path | None = None
+    anchors: tuple[Path, ...] = ()
+    out: Path  # folder of the matches and the result
+    work: Path  # folder of this job alone: the same spec goes on from what is there
+    seed: Seed
+    games: Annotated[int, Field(ge=1)] | None = None  # least per opponent; None: that of the gate
+    games_max: Annotated[int, Field(ge=1)] | None = None  # most per opponent; None: that of the gate
+    candidate_number: Annotated[int, Field(ge=1)] = 1  # since the champion was promoted
+    rates: Rates = Rates()
+    qualify_games: Annotated[int, Field(ge=0)] = 64  # against the champion before the gate, in whole blocks; 0: none
+    sims: Annotated[int, Field(ge=0, le=100_000)] = NET_SIMS  # of all nets; with others nobody is promoted
+    device: Device = "auto"
+    deterministic: bool = False
+
+
+class CanarySpec(Spec):
+    """Let the net in production meet others: the shadow tournament."""
+
+    kind: Literal["canary"]
+    game: GameName
+    model: Path  # the checkpoint in production
+    opponents: Annotated[tuple[str, ...], Field(min_length=1)]  # random, heuristic, or the path of a checkpoint
+    out: Path  # folder of the matches
+    seed: Seed
+    number: Annotated[int, Field(ge=0)] = 0  # of the canary: one seed gives each number openings of its own
+    games: Annotated[int, Field(ge=1)]  # per opponent, in whole blocks
+    sims: Annotated[int, Field(ge=0, le=100_000)] = NET_SIMS  # of all nets
+    device: Device = "auto"
+    deterministic: bool = False
+
+
 def kind_of(value: object) -> str:
     """The kind of a job; where none is said it is selfplay."""
     return str(value.get("kind", "selfplay") if isinstance(value, dict) else getattr(value, "kind", ""))
 
 
+AnySpec = SelfplaySpec | TrainingSpec | GauntletSpec | CanarySpec
 Job = Annotated[
-    Annotated[SelfplaySpec, Tag("selfplay")] | Annotated[TrainingSpec, Tag("training")], Discriminator(kind_of)
+    Annotated[SelfplaySpec, Tag("selfplay")]
+    | Annotated[TrainingSpec, Tag("training")]
+    | Annotated[GauntletSpec, Tag("gauntlet")]
+    | Annotated[CanarySpec, Tag("canary")],
+    Discriminator(kind_of),
 ]
-JOBS: TypeAdapter[SelfplaySpec | TrainingSpec] = TypeAdapter(Job)
+JOBS: TypeAdapter[AnySpec] = TypeAdapter(Job)
 
 
-def read_spec(path: Path) -> SelfplaySpec | TrainingSpec:
+def read_spec(path: Path) -> AnySpec:
     """The spec in a file; StorageError names what is wrong with it."""
     try:
         return JOBS.validate_json(read_bounded(path, SPEC_BYTES_MAX))

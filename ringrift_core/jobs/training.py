@@ -24,6 +24,7 @@ from ringrift_core.game import Game
 from ringrift_core.game.batch import IntArray
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.jobs.spec import TrainingSpec
+from ringrift_core.jobs.stop import Emit
 from ringrift_core.nn.checkpoint import Checkpoint, CheckpointHead, load_checkpoint, save_checkpoint
 from ringrift_core.nn.net import Net
 from ringrift_core.nn.tuning import choose_device
@@ -43,8 +44,6 @@ VALIDATION_BATCH = 1024
 SYMMETRIES = 1 << 63  # keeps the draws of symmetries apart from those of the stream
 REPORT_EVERY_S = 1.0
 FREE = ("data", "out", "parent", "threads", "save_every", "device", "max_age_hours")  # may change between resumptions
-
-Emit = Callable[[dict[str, object]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +250,7 @@ class Run:
     def _steps_on(self, window: Window) -> int:
         """How many steps the run makes; RulesError when the rows do not allow them."""
         return steps_of_run(
-            rows_total=window.rows_total,
+            rows_total=max(self._spec.rows_made, window.rows_total),
             window=window.rows,
             samples_before=samples_before(self._parent),
             batch=self._spec.batch,

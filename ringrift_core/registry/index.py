@@ -1,29 +1,21 @@
-"""The index of the registry: one SQLite file that several processes use at once.
-
-Every call opens the file, so nothing is held between calls and a fork is harmless. Writers come one after another
-(`BEGIN IMMEDIATE`), readers never wait (WAL). A file that is damaged or belongs to another program is a StorageError.
-"""
+"""The index of the registry: one SQLite file (database.py) and what stands in it."""
 
 import json
-import os
-import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import quote
 
+from ringrift_core.database import Database, Form
 from ringrift_core.errors import RulesError, StorageError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.registry.model_version import Measured, ModelVersion, Stage, Transition, utc_text
-from ringrift_core.storage import TEMPORARY, make_folder
 
 APPLICATION_ID = 0x52525247  # "RRRG": how a registry is told from other SQLite files
 SCHEMA_VERSION = 1
-BUSY_S = 30.0  # copying a large net under the lock takes seconds
-SCHEMA = f"""
+TABLES = """
 CREATE TABLE versions (
     sha256 TEXT PRIMARY KEY, config_key TEXT NOT NULL, version INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
     stage TEXT NOT NULL, arch TEXT NOT NULL, rules_digest TEXT NOT NULL, label INTEGER NOT NULL,
@@ -39,21 +31,12 @@ CREATE TABLE installs (
     config_key TEXT PRIMARY KEY, sha256 TEXT NOT NULL REFERENCES versions, at TEXT NOT NULL, reason TEXT NOT NULL,
     restores INTEGER NOT NULL);
 CREATE TABLE blocked (sha256 TEXT PRIMARY KEY, at TEXT NOT NULL, reason TEXT NOT NULL);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
 """
-ADVICE = {
-    "SQLITE_BUSY": f"another process has held it for {BUSY_S:.0f} s: try again",
-    "SQLITE_FULL": "the disk is full: free some space",
-    "SQLITE_READONLY": "make the file and its folder writable for this user",
-    "SQLITE_CANTOPEN": "make the folder writable for this user",
-    "SQLITE_PERM": "make the file and its folder writable for this user",
-    "SQLITE_IOERR": "the disk is full or failing: free some space or check it",
-}
 DAMAGED = (
     "move it away (with its -wal and -shm files) and call ModelRegistry.repair(), "
     "which makes a new index from the files of the versions"
 )
+FORM = Form("index of a registry", APPLICATION_ID, SCHEMA_VERSION, TABLES, DAMAGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,105 +54,30 @@ class Index:
     """The index file; there is nothing to close."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._database = Database(path, FORM)
 
     @property
     def path(self) -> Path:
         """Where the index is."""
-        return self._path
+        return self._database.path
 
     @contextmanager
     def read(self) -> "Iterator[Rows]":
         """A consistent view; where there is no index yet, an empty one. StorageError when it is damaged."""
-        with self._errors():
-            if self._path.exists():
-                opened = self._open()
-            else:
-                opened = sqlite3.connect(":memory:")
-                opened.executescript(SCHEMA)
-            with closing(opened) as connection:
-                connection.execute("BEGIN")
-                yield Rows(connection)
+        with self._database.read() as connection:
+            yield Rows(connection)
 
     @contextmanager
     def write(self) -> "Iterator[Rows]":
         """One transaction, alone: all of it happens or, when the block raises, nothing. Makes a missing index."""
-        if not self._path.exists():
-            self._create()
-        with self._errors(), closing(self._open()) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield Rows(connection)
-            except BaseException:
-                if connection.in_transaction:  # SQLite takes back by itself when the disk is full
-                    connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        with self._database.write() as connection:
+            yield Rows(connection)
 
     def quick_check(self) -> str | None:
         """What SQLite itself finds wrong with the file, if anything."""
         with self.read() as rows:
             found = rows.quick_check()
         return None if found == "ok" else found
-
-    def _open(self) -> sqlite3.Connection:
-        if self._path.stat().st_size == 0:
-            raise StorageError(f"{self._path}: is empty, and an index never is; {DAMAGED}")
-        uri = f"file:{quote(str(self._path))}?mode=rw"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
-        try:
-            self._refuse_foreign(connection)
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = FULL")  # an install survives a power cut
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _refuse_foreign(self, connection: sqlite3.Connection) -> None:
-        (owner,) = connection.execute("PRAGMA application_id").fetchone()
-        (schema,) = connection.execute("PRAGMA user_version").fetchone()
-        if owner != APPLICATION_ID:
-            raise StorageError(f"{self._path}: belongs to another program; {DAMAGED}")
-        if schema != SCHEMA_VERSION:
-            raise StorageError(
-                f"{self._path}: of version {schema}, this program reads version {SCHEMA_VERSION}: "
-                "use the program that wrote it"
-            )
-
-    def _create(self) -> None:
-        """Make the whole file aside and link it into place: nobody ever sees half of it, the first maker wins."""
-        make_folder(self._path.parent)
-        if Path(f"{self._path}-wal").exists() and not self._path.exists():
-            raise StorageError(
-                f"{self._path}: is gone, but its -wal file is there; move that away too, with the -shm file"
-            )
-        aside = self._path.with_name(f"{TEMPORARY}{self._path.name}-{secrets.token_hex(4)}")
-        try:
-            with self._errors():
-                with closing(sqlite3.connect(aside, isolation_level=None)) as connection:
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    connection.executescript(SCHEMA)
-                with suppress(FileExistsError):
-                    os.link(aside, self._path)
-        finally:
-            for part in (aside, Path(f"{aside}-wal"), Path(f"{aside}-shm")):
-                with suppress(OSError):
-                    part.unlink(missing_ok=True)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """What SQLite and the disk say, as StorageError with advice."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            name = getattr(error, "sqlite_errorname", None) or ""
-            advice = next((text for known, text in ADVICE.items() if name.startswith(known)), DAMAGED)
-            raise StorageError(f"{self._path}: {error}; {advice}") from error
-        except sqlite3.DatabaseError as error:
-            raise StorageError(f"{self._path}: damaged, or no index of a registry ({error}); {DAMAGED}") from error
-        except OSError as error:
-            raise StorageError(f"{self._path}: {error.strerror}; check the disk and the folder") from error
 
 
 class Rows:

@@ -17,8 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ringrift_core.errors import StorageError
 from ringrift_core.game import Game
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST
-from ringrift_core.search.evaluator import UNIFORM_DIGEST
+from ringrift_core.players.heuristic import RULES_OF_THUMB
 from ringrift_core.selfplay.check import shards_in
 from ringrift_core.selfplay.fault import ShardError
 from ringrift_core.selfplay.manifest import GAMES_MAX, SAMPLES_MAX, STEM_DIGITS, Manifest
@@ -31,7 +30,6 @@ WINDOW_MIN = 250_000
 WINDOW_EXPONENT = 0.65
 WINDOW_SCALE = 0.4
 WINDOW_BYTES_MAX = 1 << 28
-RULES_OF_THUMB = frozenset({HEURISTIC_V1_DIGEST, UNIFORM_DIGEST})  # judges that are no nets
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=1 << 53)]  # exact as a float
