@@ -1,9 +1,9 @@
 """JobManager: the jobs that the state has assigned to this node are running, and no others.
 
 Level-triggered: whenever the state changes it starts what it should have and has not, and stops what it has and should
-not have (released, cancelled, assigned anew, halted). Each running job has one task that reads its reports and, at its end, makes
-the outcome known; a completion that the state refuses is a failure of the job. A restart of the node begins with a
-sweep that ends what an earlier life has left; training and gauntlets go on from their folders.
+not have (released, cancelled, assigned anew, halted). Each running job has one task that reads its reports and, at its
+end, makes the outcome known; a completion that the state refuses is a failure of the job. A restart of the node begins
+with a sweep that ends what an earlier life has left; training and gauntlets go on from their folders.
 """
 
 import asyncio

@@ -28,6 +28,7 @@ def spec_of(job: Job, folder: NodeFolder, *, cores: int, seed: int) -> Spec:
             return _training(task, folder, folder.run(job.id), cores)
         case GauntletTask():
             return GauntletSpec(
+                kind="gauntlet",
                 game=task.game,
                 candidate=folder.net(task.candidate),
                 champion=None if task.champion is None else folder.net(task.champion),
@@ -43,6 +44,7 @@ def spec_of(job: Job, folder: NodeFolder, *, cores: int, seed: int) -> Spec:
             )
         case CanaryTask():
             return CanarySpec(
+                kind="canary",
                 game=task.game,
                 model=folder.net(task.model),
                 opponents=tuple(_named(name, folder) for name in task.opponents),
@@ -70,7 +72,7 @@ def _selfplay(task: SelfplayTask, folder: NodeFolder, seed: int) -> SelfplaySpec
 
 
 def _training(task: TrainingTask, folder: NodeFolder, out: Path, cores: int) -> TrainingSpec:
-    same = task.model_dump(exclude={"kind", "parent", "games_made", "gate"})
+    same = task.model_dump(exclude={"parent", "games_made", "gate"})
     return TrainingSpec(
         **same,
         data=(folder.shards(task.game),),

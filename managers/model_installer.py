@@ -1,8 +1,8 @@
 """ModelInstaller: the canonical files of this node follow the champions of the state.
 
-A champion that is not installed is installed. A canonical file whose digest is not that of the installed net is reported
-at once and left alone for a while, because a person may have put it there; then the champion is installed again and the
-strange file becomes the backup.
+A champion that is not installed is installed. A canonical file whose digest is not that of the installed net is
+reported at once and left alone for a while, because a person may have put it there; then the champion is installed
+again and the strange file becomes the backup.
 """
 
 import shutil

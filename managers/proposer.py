@@ -43,8 +43,8 @@ class Proposer:
                 except (StorageError, BusyError, TimeoutError) as error:
                     if pause_s == PAUSE_FIRST_S:
                         reason = str(error) or f"no answer in {PROPOSE_S:g} s"
-                        logger.error(
+                        logger.warning(
                             "%s of %s cannot be written: %s; it is tried again", body.kind, self._client, reason
-                        )  # noqa: TRY400 - a disk's fault has no traceback worth reading
+                        )
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)

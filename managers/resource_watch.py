@@ -57,6 +57,7 @@ def memory_refusal(settings: Settings, memory_bytes: int | None = None) -> str |
     if total >= wanted * GB or settings.node.disable_local_tasks:
         return None
     return (
-        f"this machine has {total / GB:.0f} GB of memory, the profile {settings.profile} wants {wanted:g}: use the profile "
-        "local, set safety.min_memory_gb, or set RINGRIFT_DISABLE_LOCAL_TASKS=true to coordinate without computing"
+        f"this machine has {total / GB:.0f} GB of memory, the profile {settings.profile} wants {wanted:g}: use the "
+        "profile local, set safety.min_memory_gb, or set RINGRIFT_DISABLE_LOCAL_TASKS=true to coordinate without "
+        "computing"
     )

@@ -2,8 +2,8 @@
 
 A configuration's score is a weighted sum of five parts in [0, 1]: how stale its games are, how fast its Elo grows, its
 curriculum weight, how little of its data was doubtful, and how many games the next training lacks. Scores become
-shares with a floor each, and the next job goes to the configuration that is furthest behind its share. Nothing is drawn, so the same
-state gives the same choice and no configuration starves.
+shares with a floor each, and the next job goes to the configuration that is furthest behind its share. Nothing is
+drawn, so the same state gives the same choice and no configuration starves.
 """
 
 from collections.abc import Collection, Mapping

@@ -20,7 +20,7 @@ class SteadyClock:
         wall: Callable[[], float] = time.time,  # noqa: TID251 - the one place where the loop's clock is set
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`at_least` is the latest time that the state knows: the clock goes on from there if the machine's is behind."""
+        """`at_least` is the latest time that the state knows; where the machine's is behind, it goes on from there."""
         self._wall = wall
         self._monotonic = monotonic
         self._offset = max(at_least, wall()) - monotonic()

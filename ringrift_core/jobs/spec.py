@@ -96,6 +96,7 @@ class TrainingSpec(Spec):
     game: GameName
     data: Annotated[tuple[Path, ...], Field(min_length=1)]  # folders of shards
     out: Path  # folder of the run; a run that was begun there goes on
+    registry: Path | None = None  # the registry that gets the candidate; None: it stays in `out` alone
     parent: Path | None = None  # the checkpoint to go on from; None: random weights of the size `size`
     size: str | None = None
     seed: Seed

@@ -28,6 +28,7 @@ from ringrift_core.jobs.stop import Emit
 from ringrift_core.nn.checkpoint import Checkpoint, CheckpointHead, load_checkpoint, save_checkpoint
 from ringrift_core.nn.net import Net
 from ringrift_core.nn.tuning import choose_device
+from ringrift_core.registry import ModelRegistry
 from ringrift_core.storage import discard_unfinished, make_folder, read_bounded, sync_folder, write_whole
 from ringrift_core.training.batches import Assembler
 from ringrift_core.training.budget import steps_of_run
@@ -43,7 +44,7 @@ LOG_EVERY = 50  # steps
 VALIDATION_BATCH = 1024
 SYMMETRIES = 1 << 63  # keeps the draws of symmetries apart from those of the stream
 REPORT_EVERY_S = 1.0
-FREE = ("data", "out", "parent", "threads", "save_every", "device", "max_age_hours")  # may change between resumptions
+FREE = ("data", "out", "parent", "threads", "save_every", "device", "max_age_hours", "registry")  # may change
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,7 @@ class Run:
         out = self._spec.out
         if self._trainer.step_number >= self._steps and (out / CANDIDATE).exists():
             made = load_checkpoint(out / CANDIDATE, self._key)
-            validation = made.head.train.get("validation")
-            self._report("done", candidate=str(out / CANDIDATE), sha256=made.sha256, validation=validation)
+            self._done(made.head, made.sha256)
             return
         journal = Journal(out, self._trainer.step_number) if self._rank.writes else None
         try:
@@ -165,8 +165,27 @@ class Run:
         if validation:
             journal.write(self._steps, "validation", validation)
         path = self._spec.out / CANDIDATE
-        digest = save_checkpoint(path, self._trainer.average, self._head(validation))
-        self._report("done", candidate=str(path), sha256=digest, validation=validation)
+        head = self._head(validation)
+        self._done(head, save_checkpoint(path, self._trainer.average, head))
+
+    def _done(self, head: CheckpointHead, sha256: str) -> None:
+        """The candidate is there: registered where that is wished for, then reported."""
+        if not self._rank.writes:
+            return
+        path = self._spec.out / CANDIDATE
+        if self._spec.registry is not None:
+            ModelRegistry(self._spec.registry).register(path, datetime.now(UTC))
+        self._report(
+            "done",
+            candidate=str(path),
+            sha256=sha256,
+            size_bytes=path.stat().st_size,
+            version=head.version,
+            rows=head.data.get("rows"),
+            evaluations=head.data.get("evaluations"),
+            samples_total=head.train.get("samples_total"),
+            validation=head.train.get("validation"),
+        )
 
     def _validate(self) -> dict[str, float]:
         """The losses of the average on games that are never trained on, without symmetries."""

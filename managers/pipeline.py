@@ -1,0 +1,298 @@
+"""Pipeline: the loop's objects put together around one consensus, one launcher and one folder.
+
+    async with Pipeline(settings, consensus, launcher, folder, clock) as pipeline: ...
+
+Every part is a service of one Supervisor under the name that users know. Controllers run when the state changes and, so
+that nothing depends on being told, at intervals too; what they decide goes through the state. Events are for people and
+subscribers: nothing here listens to them.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import psutil
+
+from config.schema import Settings
+from managers.data_counter import DataCounter
+from managers.decision import Decision, Wait
+from managers.dispatcher import Dispatcher
+from managers.feedback_loop_controller import FeedbackLoopController
+from managers.job_manager import JobManager, NodeIdentity
+from managers.job_reaper import JobReaper
+from managers.model_installer import Finding, ModelInstaller
+from managers.node_folder import NodeFolder
+from managers.ports import Launcher, Report
+from managers.promotion_controller import PromotionController
+from managers.proposer import Clock, Proposer
+from managers.queue_populator import QueuePopulator
+from managers.resource_watch import Resources, ResourceWatch
+from managers.rollback_manager import RollbackManager
+from managers.runtime.every import every
+from managers.runtime.service import Beat, Service
+from managers.runtime.supervisor import Supervisor
+from managers.selfplay_scheduler import SelfplayScheduler
+from managers.shadow_tournament import ShadowTournament
+from managers.state.cluster_state import ClusterState, Result
+from managers.state.commands import Join, TakeRole
+from managers.state.jobs import Job
+from managers.state.local_consensus import LocalConsensus
+from managers.training_coordinator import TrainingCoordinator
+from ringrift_core.errors import RingriftError
+from ringrift_core.evaluation.gauntlet_result import read_gauntlet
+
+LEADER = "LEADER"
+LEADER_LEASE_S = 86_400.0  # a cluster of one renews its office once per life; larger ones do so by Raft
+LOOK_S = 1.0  # between two looks of a controller when nothing changes
+LOOK_LEAST_S = 0.05  # between two looks when much changes
+STEP_TIMEOUT_S = 120.0  # of one look; disks are slow at times
+CHECK_S = 30.0  # between two comparisons of canonical digests
+CLEAN_S = 300.0
+CHANGED_S = 1.0  # a look at the state at least this often
+
+logger = logging.getLogger(__name__)
+Decide = Callable[[ClusterState, float], Decision]
+
+
+@dataclass(slots=True)
+class Standing:
+    """What the node knows beside the state: what is waited for, what was found, how the machine is."""
+
+    waits: dict[str, tuple[Wait, ...]] = field(default_factory=dict)  # by controller
+    findings: tuple[Finding, ...] = ()
+    resources: Resources | None = None
+
+
+class Pipeline:
+    """One node's loop; `async with` runs it, leaving ends all jobs in good order."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        consensus: LocalConsensus[ClusterState, Result],
+        launcher: Launcher,
+        folder: NodeFolder,
+        clock: Clock,
+        *,
+        session: int,
+        on_report: Callable[[Job, Report], None] = lambda _job, _report: None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        """`session` is greater than that of any earlier life of the node."""
+        self.settings = settings
+        self.consensus = consensus
+        self.folder = folder
+        self.clock = clock
+        self.identity = NodeIdentity(settings.node.node_id, session)
+        self.standing = Standing()
+        self.scheduler = SelfplayScheduler(settings)
+        self.installer = ModelInstaller(settings, folder)
+        self.promotions = PromotionController(settings, lambda game, stem: read_gauntlet(folder.gauntlet(game, stem)))
+        self.rollbacks = RollbackManager(settings)
+        self.training = TrainingCoordinator(settings)
+        self.jobs = JobManager(self.identity, settings, folder, launcher, self.proposer, on_report)
+        self._launcher = launcher
+        self._reaper = JobReaper(settings, began_at=time.monotonic())
+        self._resources = ResourceWatch(settings, folder.root)
+        self._data = DataCounter(settings, folder)
+        self._proposers: dict[str, Proposer] = {}
+        self._wakes: list[asyncio.Event] = []
+        self.supervisor = Supervisor(self._services(), rng or np.random.default_rng(session))
+        self._stack = AsyncExitStack()
+        self._work = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        for leftover in await self._launcher.sweep():
+            logger.warning("ended what an earlier life had left: job %s, processes %s", leftover.name, leftover.pids)
+        await self._join()
+        self.consensus.on_applied(self._changed)
+        await self._stack.enter_async_context(self._work)
+        await self._stack.enter_async_context(self.supervisor)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.jobs.close(self.consensus.state)
+        finally:
+            await self._stack.__aexit__(kind, error, trace)
+
+    def proposer(self, name: str) -> Proposer:
+        """The client of this node's life under a name."""
+        if name.startswith("jobs/"):  # one per attempt, used once
+            return self._new_proposer(name)
+        if name not in self._proposers:
+            self._proposers[name] = self._new_proposer(name)
+        return self._proposers[name]
+
+    @property
+    def waits(self) -> tuple[Wait, ...]:
+        """What is waited for and why, by every controller."""
+        return tuple(wait for waits in self.standing.waits.values() for wait in waits)
+
+    # ---- services ----
+
+    def _services(self) -> list[Service]:
+        settings, scheduler = self.settings, self.scheduler
+        deciders: Mapping[str, Decide] = {
+            "QUEUE_POPULATOR": QueuePopulator(settings, scheduler).decide,
+            "TRAINING_COORDINATOR": self.training.decide,
+            "FEEDBACK_LOOP": FeedbackLoopController(settings).decide,
+            "SHADOW_TOURNAMENT": ShadowTournament(settings).decide,
+        }
+        slow: Mapping[str, Decide] = {"AUTO_PROMOTION": self.promotions.decide, "ROLLBACK": self.rollbacks.decide}
+        services = [self._service("JOB_MANAGER", self._run_jobs, critical=True)]
+        services += [self._service(name, partial(self._control, name, decide)) for name, decide in deciders.items()]
+        services += [
+            self._service(name, partial(self._control, name, decide, on_disk=True)) for name, decide in slow.items()
+        ]
+        services += [
+            self._service("DISPATCHER", self._dispatch),
+            self._service("JOB_REAPER", self._reap),
+            self._service("MODEL_DISTRIBUTION", self._install),
+            self._service("DATA_COUNTER", self._count),
+            self._service("RESOURCE_WATCH", self._watch),
+        ]
+        return services
+
+    def _service(self, name: str, run: Callable[[Beat], Awaitable[None]], *, critical: bool = False) -> Service:
+        async def body(beat: Beat) -> None:
+            await run(beat)
+
+        return Service(name=name, run=body, critical=critical, progress_s=10 * LOOK_S)
+
+    async def _control(self, name: str, decide: Decide, beat: Beat, *, on_disk: bool = False) -> None:
+        """Run a controller whenever the state changes, and at intervals."""
+        proposer = self.proposer(name)
+
+        async def look() -> None:
+            state, now = self.consensus.state, self.clock()
+            decision = await asyncio.to_thread(decide, state, now) if on_disk else decide(state, now)
+            await self._carry_out(name, proposer, decision)
+
+        await self._every(look, beat)
+
+    async def _carry_out(self, name: str, proposer: Proposer, decision: Decision) -> None:
+        self.standing.waits[name] = decision.waits
+        for body in decision.bodies:
+            answer = await proposer.propose(body)
+            if not answer.accepted:
+                logger.info("%s: %s was refused: %s", name, body.kind, answer.reason)
+
+    async def _dispatch(self, beat: Beat) -> None:
+        dispatcher, proposer = Dispatcher(self.settings, self.scheduler), self.proposer("DISPATCHER")
+
+        async def look() -> None:
+            resources = self.standing.resources
+            unfit = {self.identity.node: resources.unfit} if resources is not None and resources.unfit else {}
+            decision = dispatcher.decide(self.consensus.state, self.clock(), unfit)
+            waits = tuple(Wait(game, "jobs", why) for why in unfit.values() for game in self.settings.games)
+            await self._carry_out("DISPATCHER", proposer, Decision(decision.bodies, waits))
+
+        await self._every(look, beat)
+
+    async def _run_jobs(self, beat: Beat) -> None:
+        async def look() -> None:
+            self.jobs.reconcile(self.consensus.state, self._work)
+
+        await self._every(look, beat)
+
+    async def _reap(self, beat: Beat) -> None:
+        proposer = self.proposer("JOB_REAPER")
+        cleaned = time.monotonic()
+
+        async def look() -> None:
+            nonlocal cleaned
+            now = time.monotonic()
+            self._reaper.heard(self.identity.node, self.identity.session, now)  # a node in this process is alive
+            await self._carry_out("JOB_REAPER", proposer, self._reaper.decide(self.consensus.state, now))
+            if now - cleaned >= CLEAN_S:
+                cleaned = now
+                await asyncio.to_thread(self.jobs.cleanup_completed_jobs, self.consensus.state)
+
+        await self._every(look, beat)
+
+    async def _install(self, beat: Beat) -> None:
+        checked = -CHECK_S
+        damaged: tuple[Finding, ...] = ()
+
+        async def look() -> None:
+            nonlocal checked, damaged
+            state, now = self.consensus.state, self.clock()
+            found = await asyncio.to_thread(self.installer.install, state, now)
+            if time.monotonic() - checked >= CHECK_S:
+                damaged = await asyncio.to_thread(self.installer.check, state, now)
+                checked = time.monotonic()
+            for finding in (*found, *damaged):
+                if finding not in self.standing.findings:
+                    log = logger.info if finding.what == "installed" else logger.error
+                    log("canonical net of %s: %s: %s", finding.game, finding.what, finding.text)
+            self.standing.findings = (*(it for it in found if it.what != "installed"), *damaged)
+
+        await self._every(look, beat)
+
+    async def _count(self, beat: Beat) -> None:
+        proposer = self.proposer("DATA_COUNTER")
+
+        async def look() -> None:
+            decision = await asyncio.to_thread(self._data.decide, self.consensus.state)
+            await self._carry_out("DATA_COUNTER", proposer, decision)
+
+        await self._every(look, beat, wake=False)
+
+    async def _watch(self, beat: Beat) -> None:
+        async def look() -> None:
+            before = self.standing.resources
+            self.standing.resources = await asyncio.to_thread(self._resources.look)
+            if self.standing.resources.unfit and (before is None or not before.unfit):
+                logger.error("no jobs are started: %s", self.standing.resources.unfit)
+
+        await self._every(look, beat, wake=False)
+
+    async def _every(self, look: Callable[[], Awaitable[None]], beat: Beat, *, wake: bool = True) -> None:
+        event = asyncio.Event() if wake else None
+        if event is not None:
+            self._wakes.append(event)
+        try:
+            await every(LOOK_S, look, timeout_s=STEP_TIMEOUT_S, wake=event, min_interval_s=LOOK_LEAST_S, beat=beat)
+        finally:
+            if event is not None:
+                self._wakes.remove(event)
+
+    # ---- the state ----
+
+    async def _join(self) -> None:
+        """Begin this life: the node's earlier leases end, then the office is taken."""
+        settings, memory = self.settings.node, psutil.virtual_memory()
+        cores = 0 if settings.disable_local_tasks else settings.cores or usable_cores()
+        proposer = self.proposer("JOIN")
+        for body in (
+            Join(node=self.identity.node, session=self.identity.session, cores=cores, memory_bytes=memory.total),
+            TakeRole(role=LEADER, node=self.identity.node, session=self.identity.session, lease_s=LEADER_LEASE_S),
+        ):
+            answer = await proposer.propose(body)
+            if not answer.accepted:
+                raise RingriftError(f"the node cannot begin: {answer.reason}")
+
+    def _changed(self, _before: ClusterState, _after: ClusterState, result: Result) -> None:
+        if result.accepted:
+            for event in self._wakes:
+                event.set()
+
+    def _new_proposer(self, name: str) -> Proposer:
+        return Proposer(self.consensus, f"{self.identity.node}/{self.identity.session}/{name}", self.clock)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    with suppress(AttributeError):  # not on every system
+        return len(psutil.Process().cpu_affinity() or ()) or 1
+    return psutil.cpu_count() or 1
