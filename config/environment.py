@@ -52,3 +52,8 @@ def gauntlet_games() -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) > 0):
         raise ConfigError(f"RINGRIFT_GAUNTLET_GAMES is {text!r}; write a number of games, such as 50")
     return int(text)
+
+
+def inherited() -> dict[str, str]:
+    """The whole environment, to be handed on to child processes."""
+    return dict(os.environ)
