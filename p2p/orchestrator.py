@@ -1,0 +1,51 @@
+"""The composition root: settings in, one running node out."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from config.schema import Settings
+from managers.launcher.local_launcher import LauncherSettings, LocalLauncher
+from managers.node_folder import NodeFolder
+from managers.pipeline import Pipeline
+from managers.ports import Report
+from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
+from managers.state.cluster_state import ClusterState, Result
+from managers.state.jobs import Job
+from managers.state.machine import StateMachine
+from managers.steady_clock import SteadyClock
+from ringrift_core.storage import prepare_folder
+
+
+@asynccontextmanager
+async def opened_state(settings: Settings) -> AsyncIterator[LocalConsensus[ClusterState, Result]]:
+    """The state of a node's folder, which nobody else may have open; StorageError says who or what is in the way."""
+    folder = NodeFolder(settings.node.data_dir.absolute())
+    prepare_folder(folder.root)
+    form = LogSettings(compact_records=settings.log.snapshot_records, compact_bytes=settings.log.snapshot_bytes)
+    async with LocalConsensus(StateMachine(), DurableLog(DiskFiles(folder.log)), form) as consensus:
+        yield consensus
+
+
+@asynccontextmanager
+async def running_node(
+    settings: Settings, on_report: Callable[[Job, Report], None] = lambda _job, _report: None
+) -> AsyncIterator[Pipeline]:
+    """A cluster of one that works until the block ends."""
+    folder = NodeFolder(settings.node.data_dir.absolute())
+    async with opened_state(settings) as consensus:
+        clock = SteadyClock(at_least=consensus.state.now)
+        member = consensus.state.members.get(settings.node.node_id)
+        watch = LauncherSettings(hang_s=settings.jobs.hang_seconds, stop_s=settings.jobs.stop_seconds)
+        async with (
+            LocalLauncher(folder.jobs, folder.logs / "jobs", watch) as launcher,
+            Pipeline(
+                settings,
+                consensus,
+                launcher,
+                folder,
+                clock,
+                session=1 if member is None else member.session + 1,
+                on_report=on_report,
+            ) as pipeline,
+        ):
+            yield pipeline
