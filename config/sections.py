@@ -67,7 +67,7 @@ class SelfplaySettings(Section):
         default="heuristic", description="who plays before there is a net; none: a net with random weights"
     )
     bootstrap_games: int = Field(
-        default=6000, ge=0, le=10_000_000, description="games per configuration before the first net"
+        default=8000, ge=0, le=10_000_000, description="games per configuration before the first net"
     )
     bootstrap_sims: int = Field(default=16, ge=0, le=100_000, description="simulations per decision in those games")
     sims: int = Field(default=16, ge=0, le=100_000, description="simulations per decision of a full search")

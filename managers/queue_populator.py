@@ -16,6 +16,7 @@ from managers.state.jobs import Job, JobStatus
 from managers.state.tasks import SelfplayTask
 
 SELFPLAY_PRIORITY = 50
+BOOTSTRAPPED = "the heuristic has played its games; the first net is next"
 
 
 class QueuePopulator:
@@ -53,6 +54,8 @@ class QueuePopulator:
                 yield Cancel(job=job.id, reason=f"{job.game} is not learned any more")
             elif job.task.model != self._scheduler.model_of(state, job.game):
                 yield Cancel(job=job.id, reason="another net is current")
+            elif self._scheduler.bootstrapped(state, job.game):
+                yield Cancel(job=job.id, reason=BOOTSTRAPPED)
             elif self._overdue(state, job, now):
                 yield Cancel(job=job.id, reason="its time is over and another configuration waits")
 
@@ -66,6 +69,11 @@ class QueuePopulator:
         """One job after the other, each chosen as if those before it were queued already."""
         pauses = [paused(state, game, "selfplay", now) for game in self._settings.games]
         waits = [pause for pause in pauses if pause is not None]
+        waits += [
+            Wait(game, "selfplay", BOOTSTRAPPED)
+            for game in self._settings.games
+            if self._scheduler.bootstrapped(state, game)
+        ]
         resting = {wait.game for wait in waits}
         bodies = []
         for number in range(max(0, missing)):

@@ -92,6 +92,15 @@ class SelfplayScheduler:
                 found[job.game] += self._core_seconds(job, now)
         return found
 
+    def bootstrapped(self, state: ClusterState, game: str) -> bool:
+        """Whether the heuristic has played its games: more of them would only crowd out those of the first net."""
+        selfplay, learner = self._settings.selfplay, state.learner(game)
+        return (
+            selfplay.bootstrap == "heuristic"
+            and learner.current is None
+            and learner.total.games >= max(1, selfplay.bootstrap_games)
+        )
+
     def model_of(self, state: ClusterState, game: str) -> str:
         """Who judges in a configuration's selfplay now: its current net, before there is one what `bootstrap` says."""
         learner = state.learner(game)
