@@ -81,7 +81,7 @@ def parse_override(text: str) -> tuple[str, Plain]:
 
 def _file(path: Path) -> dict[str, Entry]:
     name = str(path)
-    return read_yaml(path, name if name.isprintable() else shown(name))
+    return read_yaml(path, name if name.isprintable() else repr(name))
 
 
 def _leaves(tree: Mapping[str, Entry], prefix: str) -> Iterator[tuple[str, Entry]]:

@@ -142,7 +142,7 @@ class _Reader:
         if len(node.value) <= NUMBER_CHARS_MAX:
             try:
                 value = self._loader.construct_object(node)
-            except (ValueError, KeyError):
+            except (ValueError, LookupError):  # what yaml lets through of a tag that does not fit
                 pass
             else:
                 assert value is None or isinstance(value, bool | int | float)

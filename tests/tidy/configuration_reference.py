@@ -37,13 +37,16 @@ ENVIRONMENT = """\
 `config/environment.py` is their only reader.
 """
 FOOT = """\
-A boolean is true, false, 1, 0, yes, no, on or off. A rate lies above 0 and below 1; with three or four players it stands
+A boolean is true, false, 1, 0, yes, no, on or off. A rate lies above 0 and below 1; with three or four players it
+stands
 for the same odds against each opponent. An empty variable counts as not set; a value that cannot be read ends the
 command with exit code 2. An option of a command goes before its variable.
 
 For tests: `RINGRIFT_TEST_SCALE` multiplies the number of games of the property tests (`make soak` sets 25),
-`RINGRIFT_VECTORS` names the folder of the reference's scenario vectors, which are not part of the repository. Numba's own
-`NUMBA_DISABLE_JIT=1` runs the rules as plain Python, `NUMBA_BOUNDSCHECK=1` with bounds checks, `NUMBA_NUM_THREADS` limits
+`RINGRIFT_VECTORS` names the folder of the reference's scenario vectors, which are not part of the repository.
+Numba's own
+`NUMBA_DISABLE_JIT=1` runs the rules as plain Python, `NUMBA_BOUNDSCHECK=1` with bounds checks,
+`NUMBA_NUM_THREADS` limits
 the threads of a batch.
 """
 
