@@ -1,6 +1,5 @@
 """`ringrift`: the commands for people and scripts."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -8,6 +7,18 @@ from typing import Annotated, NoReturn
 import typer
 
 from config.environment import ConfigError
+from p2p.cli.bench import bench
+from p2p.cli.options import (
+    SEED_MAX,
+    BoardOption,
+    GameOption,
+    JsonOption,
+    PathsArgument,
+    PlayersOption,
+    config_key,
+    now_s,
+    prepare,
+)
 from ringrift_core.errors import RingriftError
 
 app = typer.Typer(
@@ -16,7 +27,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-bench = typer.Typer(help="Measure how fast things are.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 net = typer.Typer(help="Checkpoints of nets.", no_args_is_help=True)
 app.add_typer(net, name="net")
@@ -24,13 +34,6 @@ shards = typer.Typer(help="Look into shards of selfplay games and check them.", 
 app.add_typer(shards, name="shards")
 results = typer.Typer(help="Stored matches and gauntlets.", no_args_is_help=True)
 app.add_typer(results, name="results")
-
-GameOption = Annotated[str | None, typer.Option("--game", help="Config key, such as hex8_2p.")]
-BoardOption = Annotated[str | None, typer.Option("--board-type", help="square8, square19, hex8 or hexagonal.")]
-PlayersOption = Annotated[int | None, typer.Option("--num-players", help="2, 3 or 4.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-SEED_MAX = (1 << 63) - 1
-PathsArgument = Annotated[list[Path], typer.Argument(help="Files, or folders to search.", show_default=False)]
 
 
 def print_version(asked: bool) -> None:
@@ -49,22 +52,6 @@ def ringrift(
     ] = False,
 ) -> None:
     """RingRift: play the game, check the engine, train stronger players."""
-
-
-def prepare() -> None:
-    """Compile the rules where that was never done, with a note on standard error."""
-    from ringrift_core.commands.warmup import ensure_compiled
-
-    ensure_compiled(lambda line: typer.echo(line, err=True))
-
-
-def config_key(game: str | None, board_type: str | None, num_players: int | None) -> str:
-    """The game named by --game, or by --board-type and --num-players (default hex8 with two)."""
-    if game is None:
-        return f"{board_type or 'hex8'}_{2 if num_players is None else num_players}p"
-    if board_type is not None or num_players is not None:
-        raise typer.BadParameter("say either --game or --board-type and --num-players")
-    return game
 
 
 @app.command()
@@ -415,33 +402,6 @@ def net_show(
     typer.echo(show_net(path, as_json=as_json))
 
 
-@bench.command()
-def engine(
-    game: GameOption = None,
-    board_type: BoardOption = None,
-    num_players: PlayersOption = None,
-    games: Annotated[int | None, typer.Option(min=1, help="Games per run (default: about two seconds' worth).")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the games.")] = 1,
-    runs: Annotated[int, typer.Option(min=1, help="Runs on one core and on all, alternating.")] = 5,
-    as_json: JsonOption = False,
-) -> None:
-    """Random legal play: plies and games per second, on one core and on all."""
-    from ringrift_core.commands.bench_engine import bench_engine, json_report, text_report
-    from ringrift_core.game.config_key import ConfigKey
-
-    prepare()
-    key = ConfigKey.parse(config_key(game, board_type, num_players))
-    report = bench_engine(key, games=games, seed=seed, runs=runs)
-    typer.echo(json.dumps(json_report(report)) if as_json else text_report(report))
-
-
-def now_s() -> float:
-    """Seconds since the epoch."""
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC).timestamp()
-
-
 @shards.command("ls")
 def shards_ls(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of shards.")],
@@ -477,71 +437,6 @@ def shards_show(
 
     prepare()
     show_shard(file, game, typer.echo, as_json=as_json)
-
-
-@bench.command("search")
-def bench_search(
-    game: GameOption = None,
-    board_type: BoardOption = None,
-    num_players: PlayersOption = None,
-    model: Annotated[str, typer.Option(help="Who judges: heuristic, random, or a net (.pth).")] = "heuristic",
-    sims: Annotated[list[int] | None, typer.Option(min=0, help="Simulations (repeatable).")] = None,
-    slots: Annotated[int, typer.Option(min=1, max=65_536, help="Positions searched side by side.")] = 128,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the positions.")] = 1,
-    as_json: JsonOption = False,
-) -> None:
-    """What a search of n simulations costs: positions judged, cache hits, batch fill."""
-    from ringrift_core.commands.bench_search import bench_search as run
-    from ringrift_core.commands.bench_search import text_report
-
-    prepare()
-    report = run(config_key(game, board_type, num_players), model, sims or [16, 64], slots, seed)
-    typer.echo(json.dumps(report) if as_json else text_report(report))
-
-
-@bench.command("selfplay")
-def bench_selfplay(
-    game: GameOption = None,
-    board_type: BoardOption = None,
-    num_players: PlayersOption = None,
-    size: Annotated[list[str] | None, typer.Option(help="Net sizes (repeatable; default micro and nano).")] = None,
-    sims: Annotated[int, typer.Option(min=0, help="Simulations per decision.")] = 16,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Length of a run.")] = 8.0,
-    runs: Annotated[int, typer.Option(min=1, help="Runs, taking turns with the bare forward.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, max=SEED_MAX, help="Seed of weights and games.")] = 1,
-    as_json: JsonOption = False,
-) -> None:
-    """Selfplay on one core against the bare forward of the same net."""
-    from ringrift_core.commands.bench_selfplay import bench_selfplay as run
-    from ringrift_core.commands.bench_selfplay import text_report
-
-    prepare()
-    report = run(config_key(game, board_type, num_players), size or ["micro", "nano"], sims, seconds, runs, seed)
-    typer.echo(json.dumps(report) if as_json else text_report(report))
-
-
-@bench.command("train")
-def bench_train(
-    folder: Annotated[
-        Path | None, typer.Argument(metavar="[FOLDER]", help="Shards (default: games made for it).")
-    ] = None,
-    game: GameOption = None,
-    board_type: BoardOption = None,
-    num_players: PlayersOption = None,
-    size: Annotated[list[str] | None, typer.Option(help="Net sizes (repeatable; default nano and micro).")] = None,
-    batch: Annotated[int, typer.Option(min=2, help="Rows per step.")] = 256,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of a run.")] = 40,
-    runs: Annotated[int, typer.Option(min=1, help="Runs, taking turns with the bare loop.")] = 5,
-    as_json: JsonOption = False,
-) -> None:
-    """Training on one thread against a bare PyTorch loop with the same net and batch."""
-    from ringrift_core.commands.bench_train import bench_train as run
-    from ringrift_core.commands.bench_train import text_report
-
-    prepare()
-    sizes = size or ["nano", "micro"]
-    report = run(config_key(game, board_type, num_players), folder, sizes, batch=batch, steps=steps, runs=runs)
-    typer.echo(json.dumps(report) if as_json else text_report(report))
 
 
 def main() -> NoReturn:
