@@ -204,7 +204,8 @@ class LocalLauncher:
         try:
             await child.attend(partial(self._in_writer, partial(remove_record, child.order.folder)))
         finally:
-            del self._children[child.name]
+            child.abandon()
+            del self._children[child.name]  # whoever waits for its end is woken after this
 
     async def _watch(self) -> None:
         """End jobs that take too much memory or show no sign of work."""
