@@ -99,23 +99,25 @@ class LocalChild:
             done = await self.exited
             self._queue.open_wide()
             await asyncio.wait(pumps, timeout=DRAIN_S)
-            await clear()
-            cpu_s = max(done.cpu_s, self._load.cpu_s)
-            self._ended.set_result(ending_of(done.status, cpu_s, self._asked, self._tail))
         finally:
             self.group.signal(signal.SIGKILL)
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            self.abandon()
+        await clear()
+        cpu_s = max(done.cpu_s, self._load.cpu_s)
+        self._finish(ending_of(done.status, cpu_s, self._asked, self._tail))
 
     def abandon(self) -> None:
         """Nobody attends to it any more: who waits for it is told so."""
-        self.group.close()
-        self._queue.close()
         if not self._ended.done():
             cause = self._asked[0] if self._asked else Cause.KILLED
-            self._ended.set_result(Ending(cause, None, None, "the node ended before this job", self._load.cpu_s))
+            self._finish(Ending(cause, None, None, "the node ended before this job", self._load.cpu_s))
+
+    def _finish(self, ending: Ending) -> None:
+        self.group.close()
+        self._queue.close()
+        self._ended.set_result(ending)
 
     async def _listen(self) -> None:
         """Standard output: reports to their reader, everything else to the log."""

@@ -51,7 +51,9 @@ log = logging.getLogger(__name__)
 class LauncherSettings:
     """How jobs are watched and logged."""
 
-    hang_s: float = 300.0  # without a sign of work; compiling kernels and importing torch take a minute
+    hang_s: float = (
+        300.0  # without a sign of work; compiling all kernels on a busy machine takes minutes: warm up first
+    )
     stop_s: float = 15.0  # between SIGTERM and SIGKILL, where nobody says otherwise
     sample_s: float = 2.0  # between looks at the memory
     log_bytes_max: int = 2 << 20  # of a job
@@ -204,7 +206,8 @@ class LocalLauncher:
         try:
             await child.attend(partial(self._in_writer, partial(remove_record, child.order.folder)))
         finally:
-            del self._children[child.name]
+            child.abandon()
+            del self._children[child.name]  # whoever waits for its end is woken after this
 
     async def _watch(self) -> None:
         """End jobs that take too much memory or show no sign of work."""

@@ -1,8 +1,8 @@
 """A program whose forks each start a job by a LocalLauncher and are killed (kill -9) at one instant around the start.
 
 `python -m tests.e2e.launcher_killer FOLDER [planted]`: after each death another fork sweeps. The output is one JSON
-line per life: the instant, processes of the job before and after the sweep, what the sweep says it ended. With "planted"
-the sweep knows processes by the written number alone, to see that the test around this notices.
+line per life: the instant, the job's processes before and after the sweep, what the sweep says it ended. "planted" lets
+the sweep know processes by the written number alone, to see that the test around this notices.
 """
 
 import asyncio
