@@ -249,7 +249,8 @@ def test_an_error_of_the_body_comes_out_as_it_is():
 
 
 def test_a_service_that_goes_on_when_it_is_cancelled_is_abandoned_and_the_others_stop():
-    journal, given_up = Journal(), []
+    journal = Journal()
+    given_up: list[ServiceStatus] = []
 
     async def main() -> tuple[float, State]:
         services = [journal.service("STATE"), journal.service("STUCK", swallows, depends_on=("STATE",))]
@@ -273,8 +274,8 @@ def test_a_service_is_never_run_beside_its_abandoned_run():
         async with Supervisor([service], np.random.default_rng(1)) as supervisor:
             await asyncio.sleep(20)
             assert supervisor.status()["STUCK"].state is State.ABANDONED
+            await supervisor.stop("STUCK")
             with pytest.raises(RulesError, match="still runs"):
-                await supervisor.stop("STUCK")
                 supervisor.start("STUCK")
             await asyncio.sleep(50)
             supervisor.start("STUCK")
