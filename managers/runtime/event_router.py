@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import count
 from types import TracebackType
 from typing import Self, TypeVar, overload
 
@@ -211,11 +211,20 @@ class EventRouter:
         return list(self._history)[-limit:] if limit > 0 else []
 
     def since(self, seq: int, limit: int = 100) -> list[Event]:
-        """The first events of later transitions than `seq`; RulesError when some of them are forgotten."""
+        """The first events of later transitions than `seq`, oldest first: `limit`, and the rest of the last transition.
+
+        So the last one's seq is where to go on. RulesError when some of them are forgotten.
+        """
         if seq < self._forgotten_seq:
             raise RulesError(f"events up to {self._forgotten_seq} are forgotten; read the state, then go on from there")
-        later = (event for event in self._replicated if event.seq is not None and event.seq > seq)
-        return list(islice(later, max(limit, 0)))
+        found: list[Event] = []
+        for event in self._replicated:
+            if event.seq is None or event.seq <= seq:
+                continue
+            if len(found) >= limit and (not found or found[-1].seq != event.seq):
+                break
+            found.append(event)
+        return found
 
     def dead_letters(self) -> list[DeadLetter]:
         """The last events that handlers failed on, oldest first."""

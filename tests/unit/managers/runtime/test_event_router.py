@@ -375,15 +375,16 @@ def test_a_plain_function_that_blocks_is_disabled_until_it_returns_and_hurts_nob
     run(body)
 
 
-def test_a_blocked_thread_does_not_keep_the_router_from_stopping():
+def test_a_blocked_thread_keeps_neither_the_router_nor_the_process_from_ending():
     release = threading.Event()
 
     async def body(ours: EventRouter) -> None:
-        ours.subscribe("*", lambda _: release.wait(DEADLINE_S))
+        ours.subscribe("*", lambda _: release.wait(DEADLINE_S), name="blocked")
         ours.publish(resumed(1))
         await passing(1)
 
     run(body)
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "blocked"] == [True]
     release.set()
 
 
@@ -447,6 +448,25 @@ def test_events_of_a_transition_have_one_name_and_duplicates_are_delivered_once(
     assert seen == ["4.0", "4.1", "5.0", "a/b1/1"]
 
 
+def test_the_names_remembered_are_bounded():
+    async def body(ours: EventRouter) -> None:
+        for seq in (1, 2, 3, 3, 1):
+            ours.publish(resumed(seq))
+
+    assert [event.seq for event in run(body, seen_max=2).get_recent_events()] == [1, 2, 3, 1]
+
+
+def test_a_reader_goes_on_from_the_last_seq_without_loss():
+    async def body(ours: EventRouter) -> None:
+        for seq, index in ((1, 0), (1, 1), (1, 2), (2, 0), (3, 0), (3, 1)):
+            ours.publish(resumed(seq, index))
+
+    ours = run(body)
+    assert [event.event_id for event in ours.since(0, limit=2)] == ["1.0", "1.1", "1.2"]
+    assert [event.event_id for event in ours.since(1, limit=2)] == ["2.0", "3.0", "3.1"]
+    assert ours.since(0, limit=0) == []
+
+
 def test_history_is_bounded_and_local_events_push_out_no_replicated_ones():
     async def body(ours: EventRouter) -> None:
         for seq in (1, 2, 3):
@@ -493,14 +513,16 @@ def test_threads_may_publish():
 
 def test_a_flood_from_a_thread_is_bounded():
     async def body(ours: EventRouter) -> None:
-        thread = threading.Thread(target=lambda: [ours.publish("LOOP_RESUMED") for _ in range(50)])
-        thread.start()
-        thread.join()  # the loop takes nothing meanwhile
-        await passing()
+        for _ in range(2):
+            thread = threading.Thread(target=lambda: [ours.publish("LOOP_RESUMED") for _ in range(50)])
+            thread.start()
+            thread.join()  # the loop takes nothing meanwhile
+            await passing()
 
     ours = run(body, inbox_max=10)
-    assert [event.event_id for event in ours.get_recent_events()] == [f"a/b1/{number}" for number in range(41, 51)]
-    assert ours.coordinator_stats().dropped == 40
+    kept = [*range(41, 51), *range(91, 101)]
+    assert [event.event_id for event in ours.get_recent_events()] == [f"a/b1/{number}" for number in kept]
+    assert ours.coordinator_stats().dropped == 80
 
 
 @pytest.mark.parametrize(
