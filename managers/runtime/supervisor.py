@@ -23,6 +23,7 @@ from managers.runtime.service import (
     State,
     layers,
 )
+from managers.runtime.task_group import leave
 from ringrift_core.errors import RingriftError, RulesError
 
 ERROR_LETTERS_MAX = 500  # of an error's text in a status
@@ -90,8 +91,7 @@ class Supervisor:
             error = again
             raise
         finally:
-            cut = error if isinstance(error, asyncio.CancelledError) else None
-            await self._group.__aexit__(type(cut) if cut else None, cut, None)
+            await leave(self._group, error)
         if error is None:
             self._raise_fatal()
 

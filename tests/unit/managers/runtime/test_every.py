@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_a_run_that_takes_too_long_is_an_error():
 
 
 def test_an_error_of_a_run_goes_through_and_its_end_is_not_told():
-    beats = []
+    beats: list[int] = []
 
     async def body() -> None:
         if len(beats) == 2:
@@ -113,7 +114,7 @@ def test_an_error_of_a_run_goes_through_and_its_end_is_not_told():
     ("interval_s", "options"),
     [(0.0, {}), (10.0, {"min_interval_s": 11.0}), (10.0, {"jitter": 0.1}), (10.0, {"jitter": 1.0, "rng": 1})],
 )
-def test_an_impossible_rhythm_is_refused(interval_s: float, options: dict):
+def test_an_impossible_rhythm_is_refused(interval_s: float, options: dict[str, Any]):
     async def action() -> None:
         raise AssertionError
 
