@@ -28,21 +28,23 @@ from managers.feedback_loop_controller import FeedbackLoopController
 from managers.job_manager import JobManager, NodeIdentity
 from managers.job_reaper import JobReaper
 from managers.model_installer import Finding, ModelInstaller
+from managers.node_events import NodeEvents
 from managers.node_folder import NodeFolder
-from managers.ports import Launcher, Report
+from managers.ports import Launcher
 from managers.promotion_controller import PromotionController
 from managers.proposer import Clock, Proposer
 from managers.queue_populator import QueuePopulator
 from managers.resource_watch import Resources, ResourceWatch
 from managers.rollback_manager import RollbackManager
+from managers.runtime.event_router import EventRouter
 from managers.runtime.every import every
 from managers.runtime.service import Beat, Service
+from managers.runtime.service_events import ServiceEvents
 from managers.runtime.supervisor import Supervisor
 from managers.selfplay_scheduler import SelfplayScheduler
 from managers.shadow_tournament import ShadowTournament
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Join, TakeRole
-from managers.state.jobs import Job
 from managers.state.local_consensus import LocalConsensus
 from managers.training_coordinator import TrainingCoordinator
 from ringrift_core.errors import RingriftError
@@ -82,7 +84,7 @@ class Pipeline:
         clock: Clock,
         *,
         session: int,
-        on_report: Callable[[Job, Report], None] = lambda _job, _report: None,
+        router: EventRouter,
         rng: np.random.Generator | None = None,
     ) -> None:
         """`session` is greater than that of any earlier life of the node."""
@@ -97,14 +99,20 @@ class Pipeline:
         self.promotions = PromotionController(settings, lambda game, stem: read_gauntlet(folder.gauntlet(game, stem)))
         self.rollbacks = RollbackManager(settings)
         self.training = TrainingCoordinator(settings)
-        self.jobs = JobManager(self.identity, settings, folder, launcher, self.proposer, on_report)
+        self.router = router
+        self._events = NodeEvents(router, settings.node.node_id, time.monotonic)
+        self.jobs = JobManager(self.identity, settings, folder, launcher, self.proposer, self._events.reported)
         self._launcher = launcher
         self._reaper = JobReaper(settings, began_at=time.monotonic())
         self._resources = ResourceWatch(settings, folder.root)
         self._data = DataCounter(settings, folder)
         self._proposers: dict[str, Proposer] = {}
         self._wakes: list[asyncio.Event] = []
-        self.supervisor = Supervisor(self._services(), rng or np.random.default_rng(session))
+        self.supervisor = Supervisor(
+            self._services(),
+            rng or np.random.default_rng(session),
+            on_change=ServiceEvents(router, settings.node.node_id),
+        )
         self._stack = AsyncExitStack()
         self._work = asyncio.TaskGroup()
 
@@ -232,9 +240,7 @@ class Pipeline:
                 damaged = await asyncio.to_thread(self.installer.check, state, now)
                 checked = time.monotonic()
             for finding in (*found, *damaged):
-                if finding not in self.standing.findings:
-                    log = logger.info if finding.what == "installed" else logger.error
-                    log("canonical net of %s: %s: %s", finding.game, finding.what, finding.text)
+                self._found(finding)
             self.standing.findings = (*(it for it in found if it.what != "installed"), *damaged)
 
         await self._every(look, beat)
@@ -254,6 +260,7 @@ class Pipeline:
             self.standing.resources = await asyncio.to_thread(self._resources.look)
             if self.standing.resources.unfit and (before is None or not before.unfit):
                 logger.error("no jobs are started: %s", self.standing.resources.unfit)
+                self._events.resources(self.standing.resources, str(self.folder.root))
 
         await self._every(look, beat, wake=False)
 
@@ -266,6 +273,19 @@ class Pipeline:
         finally:
             if event is not None:
                 self._wakes.remove(event)
+
+    def _found(self, finding: Finding) -> None:
+        """Log and tell a finding when it is new; the seconds in a text are not."""
+        if any(
+            (it.game, it.what, it.sha256) == (finding.game, finding.what, finding.sha256)
+            for it in self.standing.findings
+        ):
+            return
+        log = logger.info if finding.what == "installed" else logger.error
+        log("canonical net of %s: %s: %s", finding.game, finding.what, finding.text)
+        champion = self.consensus.state.learner(finding.game).champion
+        if finding.what == "damaged" and champion is not None:
+            self._events.damaged(finding, champion)
 
     # ---- the state ----
 
@@ -282,7 +302,8 @@ class Pipeline:
             if not answer.accepted:
                 raise RingriftError(f"the node cannot begin: {answer.reason}")
 
-    def _changed(self, _before: ClusterState, _after: ClusterState, result: Result) -> None:
+    def _changed(self, before: ClusterState, after: ClusterState, result: Result) -> None:
+        self._events.changed(before, after, result)
         if result.accepted:
             for event in self._wakes:
                 event.set()

@@ -21,6 +21,8 @@ class Resources:
     memory_free_bytes: int
     memory_bytes: int
     cpu_percent: float
+    disk_floor_bytes: int
+    memory_floor_bytes: int
     unfit: str = ""  # why no job is started here; "" when nothing speaks against it
 
     @property
@@ -39,15 +41,25 @@ class ResourceWatch:
     def look(self) -> Resources:
         """What there is now."""
         disk, memory = shutil.disk_usage(self._root), psutil.virtual_memory()
+        memory_floor = int(MEMORY_LEAST_SHARE * memory.total)
         unfit = ""
         if disk.free < self._floor_bytes:
             unfit = (
                 f"disk: {disk.free / GB:.1f} GB are free, node.disk_floor_gb wants {self._floor_bytes / GB:g}: "
                 "free some space"
             )
-        elif memory.available < MEMORY_LEAST_SHARE * memory.total:
+        elif memory.available < memory_floor:
             unfit = f"memory: {memory.available / GB:.1f} of {memory.total / GB:.1f} GB are free"
-        return Resources(disk.free, disk.total, memory.available, memory.total, psutil.cpu_percent(), unfit)
+        return Resources(
+            disk_free_bytes=disk.free,
+            disk_bytes=disk.total,
+            memory_free_bytes=memory.available,
+            memory_bytes=memory.total,
+            cpu_percent=psutil.cpu_percent(),
+            disk_floor_bytes=self._floor_bytes,
+            memory_floor_bytes=memory_floor,
+            unfit=unfit,
+        )
 
 
 def memory_refusal(settings: Settings, memory_bytes: int | None = None) -> str | None:

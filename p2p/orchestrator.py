@@ -1,16 +1,15 @@
 """The composition root: settings in, one running node out."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from config.schema import Settings
 from managers.launcher.local_launcher import LauncherSettings, LocalLauncher
 from managers.node_folder import NodeFolder
 from managers.pipeline import Pipeline
-from managers.ports import Report
+from managers.runtime.event_router import EventRouter
 from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
 from managers.state.cluster_state import ClusterState, Result
-from managers.state.jobs import Job
 from managers.state.machine import StateMachine
 from managers.steady_clock import SteadyClock
 from ringrift_core.storage import prepare_folder
@@ -27,16 +26,17 @@ async def opened_state(settings: Settings) -> AsyncIterator[LocalConsensus[Clust
 
 
 @asynccontextmanager
-async def running_node(
-    settings: Settings, on_report: Callable[[Job, Report], None] = lambda _job, _report: None
-) -> AsyncIterator[Pipeline]:
+async def running_node(settings: Settings) -> AsyncIterator[Pipeline]:
     """A cluster of one that works until the block ends."""
     folder = NodeFolder(settings.node.data_dir.absolute())
     async with opened_state(settings) as consensus:
         clock = SteadyClock(at_least=consensus.state.now)
         member = consensus.state.members.get(settings.node.node_id)
         watch = LauncherSettings(hang_s=settings.jobs.hang_seconds, stop_s=settings.jobs.stop_seconds)
+        session = 1 if member is None else member.session + 1
+        debug = settings.monitoring.debug
         async with (
+            EventRouter(settings.node.node_id, str(session), clock, trace=debug) as router,
             LocalLauncher(folder.jobs, folder.logs / "jobs", watch) as launcher,
             Pipeline(
                 settings,
@@ -44,8 +44,8 @@ async def running_node(
                 launcher,
                 folder,
                 clock,
-                session=1 if member is None else member.session + 1,
-                on_report=on_report,
+                session=session,
+                router=router,
             ) as pipeline,
         ):
             yield pipeline
