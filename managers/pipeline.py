@@ -122,16 +122,17 @@ class Pipeline:
         await self._join()
         self.consensus.on_applied(self._changed)
         await self._stack.enter_async_context(self._work)
+        self._stack.push_async_callback(self._give_back)  # when nobody decides or assigns any more
         await self._stack.enter_async_context(self.supervisor)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            await self.jobs.close(self.consensus.state)
-        finally:
-            await self._stack.__aexit__(kind, error, trace)
+        await self._stack.__aexit__(kind, error, trace)
+
+    async def _give_back(self) -> None:
+        await self.jobs.close(self.consensus.state)
 
     def proposer(self, name: str) -> Proposer:
         """The client of this node's life under a name."""
@@ -276,10 +277,8 @@ class Pipeline:
 
     def _found(self, finding: Finding) -> None:
         """Log and tell a finding when it is new; the seconds in a text are not."""
-        if any(
-            (it.game, it.what, it.sha256) == (finding.game, finding.what, finding.sha256)
-            for it in self.standing.findings
-        ):
+        known = {(it.game, it.what, it.sha256) for it in self.standing.findings}
+        if (finding.game, finding.what, finding.sha256) in known:
             return
         log = logger.info if finding.what == "installed" else logger.error
         log("canonical net of %s: %s: %s", finding.game, finding.what, finding.text)
