@@ -1,10 +1,10 @@
-"""From nothing to a net that is put to the gate, by the commands that a user would type; JSON on standard output.
+"""What the loop learns from nothing, run by run, as a user would type it; JSON on standard output.
 
-    python benchmarks/learn.py --game hex8_2p --folder learn/hex8_2p
+    python benchmarks/learn.py --folder out/learn --run hex8_2p-1 --run hex8_2p-2
 
-Games of the heuristic, a net trained on them, a round of its own selfplay, a net trained on both, a gauntlet against
-random and heuristic. Every phase is a command whose CPU time (of all its
-processes) is measured; a phase that is done is not done again, so a stopped run goes on.
+Every run is `ringrift loop` in a data folder of its own until it has had its champions or its time is over. Its CPU
+time (of the loop and all its children) adds up over interruptions; a run that has ended is not begun again, so the same
+command goes on where it was stopped.
 """
 
 import argparse
@@ -12,80 +12,95 @@ import json
 import resource
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 from ringrift_core.commands.bench_engine import cpu_name
 
-RINGRIFT = [str(Path(sys.executable).with_name("ringrift"))]
+RINGRIFT = str(Path(sys.executable).with_name("ringrift"))
+MET = (0, 3)  # exit codes of a loop that has had its champions, or whose time was over first
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: settings beside the defaults, and when it ends."""
+
+    game: str = "hex8_2p"
+    seed: int = 1
+    champions: int = 1
+    minutes: int = 60
+    settings: tuple[str, ...] = ()
+
+
+BOOTSTRAPPED = {f"hex8_2p-{seed}": Run(seed=seed) for seed in (1, 2, 3)}
+RUNS = BOOTSTRAPPED | {
+    "hex8_2p-second": Run(seed=4, champions=2, minutes=120),
+    "hex8_2p-scratch": Run(seed=5, minutes=120, settings=("selfplay.bootstrap=none",)),
+    "square8_2p": Run(game="square8_2p"),
+    "hex8_3p": Run(game="hex8_3p", minutes=90),
+    "hex8_2p-no-auxiliary-heads": Run(settings=("training.ownership_weight=0", "training.score_weight=0")),
+    "hex8_2p-caps": Run(champions=2, minutes=90, settings=("selfplay.sims=32",)),
+    "hex8_2p-no-caps": Run(champions=2, minutes=90, settings=("selfplay.sims=32", "selfplay.full_share=1.0")),
+}
 
 
 def arguments() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--game", default="hex8_2p")
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--size", default="nano")
-    parser.add_argument("--heuristic-games", type=int, default=6000)
-    parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--own-games", type=int, default=3000)
-    parser.add_argument("--own-steps", type=int, default=1500)
-    parser.add_argument("--precision", default="auto")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--run", action="append", choices=sorted(RUNS), help="default: the three bootstrapped ones")
     return parser.parse_args()
 
 
-def phase(folder: Path, name: str, command: list[str], *, codes: tuple[int, ...] = (0,)) -> dict[str, object]:
-    """Run a command of ours unless it was run before; its JSON output with the CPU minutes that it took."""
-    record = folder / f"{name}.json"
+def learn(name: str, run: Run, folder: Path) -> dict[str, object]:
+    """Carry a run to its end, unless it has ended; what came of it."""
+    record, spent = folder / f"{name}.json", folder / f"{name}.spent.json"
     if record.exists():
         done: dict[str, object] = json.loads(record.read_text())
         return done
+    data = folder / name
+    command = ["loop", "--game", run.game, "--seed", str(run.seed), "--data-dir", str(data), "--champions"]
+    command += [str(run.champions), "--minutes", str(run.minutes), "--json"]
+    for setting in run.settings:
+        command += ["--set", setting]
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
-    run = subprocess.run([*RINGRIFT, *command, "--json"], stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
-    if run.returncode not in codes:
-        sys.exit(f"{name} failed: {' '.join(command)}")
+    with (folder / f"{name}.events.jsonl").open("a") as events:
+        code = subprocess.run([RINGRIFT, *command], stdout=events, check=False).returncode  # noqa: S603 - our own
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    known = json.loads(spent.read_text()) if spent.exists() else {"core_minutes": 0.0, "minutes": 0.0}
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    known["core_minutes"] += cpu_s / 60
+    known["minutes"] += (perf_counter() - started) / 60
+    spent.write_text(json.dumps(known))
+    if code not in MET:
+        sys.exit(f"{name}: ringrift {' '.join(command)} ended with exit code {code}; the same command goes on")
     form = {
-        "phase": name,
+        "run": name,
         "command": " ".join(["ringrift", *command]),
-        "core_minutes": round(cpu_s / 60, 2),
-        "minutes": round((perf_counter() - started) / 60, 2),
-        "result": json.loads(run.stdout),
+        **{key: round(value, 2) for key, value in known.items()},
+        "champions_reached": code == 0,
+        "status": asked(["loop", "--status", "--json", "--data-dir", str(data)]),
+        "curve": asked(
+            ["curve", str(data / "data" / "results" / run.game), "--svg", str(folder / f"{name}.svg"), "--json"]
+        ),
     }
     record.write_text(json.dumps(form, indent=1) + "\n")
     return form
 
 
+def asked(command: list[str]) -> object:
+    """The JSON that a command of ours prints; None when it has nothing to say."""
+    run = subprocess.run([RINGRIFT, *command], stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own
+    return json.loads(run.stdout) if run.returncode == 0 else None
+
+
 def main() -> None:
-    """Run all phases and print what they gave."""
-    asked = arguments()
-    folder, seed = asked.folder, str(asked.seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    shards, results = str(folder / "shards"), str(folder / "results")
-    first, second = str(folder / "v1" / "candidate.pth"), str(folder / "v2" / "candidate.pth")
-    game = ["--game", asked.game, "--seed", seed]
-    train = ["train", shards, *game, "--precision", asked.precision]
-    play = ["selfplay", *game, "--sims", "16", "--out", shards]
-    phases = [
-        phase(folder, "1-heuristic-games", [*play, "--model", "heuristic", "--games", str(asked.heuristic_games)]),
-        phase(
-            folder,
-            "2-first-net",
-            [*train, "--out", str(folder / "v1"), "--size", asked.size, "--steps", str(asked.steps)],
-        ),
-        phase(folder, "3-first-gauntlet", ["gauntlet", first, *game, "--out", results], codes=(0, 1)),
-        phase(folder, "4-own-games", [*play, "--model", first, "--games", str(asked.own_games)]),
-        phase(
-            folder,
-            "5-second-net",
-            [*train, "--out", str(folder / "v2"), "--parent", first, "--steps", str(asked.own_steps)],
-        ),
-        phase(folder, "6-second-gauntlet", ["gauntlet", second, *game, "--out", results], codes=(0, 1)),
-    ]
-    total = round(sum(float(str(it["core_minutes"])) for it in phases), 2)
-    print(json.dumps({"game": asked.game, "core_minutes": total, "phases": phases, "cpu": cpu_name()}))
+    """Carry the runs asked for to their ends, one after the other, and print what they gave."""
+    asked_for = arguments()
+    asked_for.folder.mkdir(parents=True, exist_ok=True)
+    names = asked_for.run or list(BOOTSTRAPPED)
+    print(json.dumps({"cpu": cpu_name(), "runs": [learn(name, RUNS[name], asked_for.folder) for name in names]}))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,9 @@ class Dispatcher:
         for job in queued:
             cores = min(job.cores, member.cores)  # a job that asks for more than there is runs with what there is
             if job.kind != "selfplay":
-                if others and others + cores > others_max:
+                if (
+                    others and others + cores > others_max and job.kind != "canary"
+                ):  # short, and a champion depends on it
                     continue
                 while free < cores and selfplay:
                     victim = selfplay.pop()

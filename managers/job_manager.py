@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from config.schema import Settings
 from managers.job_outcome import outcome_of
 from managers.job_spec import spec_of
@@ -21,7 +23,7 @@ from managers.ports import Cause, Child, Ending, Launcher, LaunchError, Order, R
 from managers.proposer import Proposer
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Body, Complete, Enqueue, Fail, Qualify, Release, Start
-from managers.state.jobs import ASSIGNED, Job, JobStatus
+from managers.state.jobs import Job, JobStatus
 from managers.state.tasks import GauntletTask
 from ringrift_core.errors import InvariantError, RingriftError, StorageError
 from ringrift_core.storage import make_folder
@@ -134,9 +136,11 @@ class JobManager:
             for running in self._running.values():
                 self._stop(running, "the node ends", group)
         await asyncio.gather(*(it.task for it in self._running.values()), return_exceptions=True)
-        for job in state.jobs.on(self._identity.node):
-            if job.session == self._identity.session and job.status in ASSIGNED:
-                await self._proposer_of("release").propose(Release(job=job.id, fence=job.fence, reason="the node ends"))
+        for job in state.jobs.on(self._identity.node):  # those that were not begun; others gave themselves back
+            if job.session == self._identity.session:
+                with suppress(StorageError):  # the next life gives them back
+                    body = Release(job=job.id, fence=job.fence, reason="the node ends")
+                    await self._proposer_of("release").propose_once(body)
 
     def _stop(self, running: Running, why: str, group: asyncio.TaskGroup) -> None:
         if running.stopping:
@@ -157,6 +161,9 @@ class JobManager:
                 running.child = child = await self._launcher.start(await self._order(job))
             except (LaunchError, StorageError) as error:
                 await self._failed(proposer, job, str(error))
+                return
+            except (RingriftError, ValidationError) as error:  # the job itself is none
+                await self._failed(proposer, job, str(error), retry=False)
                 return
             if running.stopping:  # while it was starting
                 await child.stop(self._settings.jobs.stop_seconds)
@@ -234,4 +241,4 @@ class JobManager:
     async def _give_back(self, running: Running, proposer: Proposer) -> None:
         """What was stopped because of a halt or the end of the node goes back to the queue."""
         job = running.job
-        await proposer.propose(Release(job=job.id, fence=job.fence, reason=running.stopping))
+        await proposer.propose_once(Release(job=job.id, fence=job.fence, reason=running.stopping))

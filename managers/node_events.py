@@ -79,6 +79,10 @@ class NodeEvents:
             {"config_key": finding.game, "node_id": self._node, "path": place, **payload},
         )
 
+    def rebalanced(self, weights: Mapping[str, float], before: Mapping[str, float]) -> None:
+        """The configurations' curriculum weights are others."""
+        self._publish(DataEventType.CURRICULUM_REBALANCED, {"weights": weights, "previous_weights": before or None})
+
     def _of(self, job: Job) -> dict[str, object]:
         return {"config_key": job.game, "job_id": job.id}
 

@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 
 from config.schema import Settings
+from managers.curriculum import curriculum_weights
 from managers.data_counter import DataCounter
 from managers.decision import Decision, Wait
 from managers.dispatcher import Dispatcher
@@ -47,7 +48,7 @@ from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Join, TakeRole
 from managers.state.local_consensus import LocalConsensus
 from managers.training_coordinator import TrainingCoordinator
-from ringrift_core.errors import RingriftError
+from ringrift_core.errors import RingriftError, StorageError
 from ringrift_core.evaluation.gauntlet_result import read_gauntlet
 
 LEADER = "LEADER"
@@ -55,9 +56,9 @@ LEADER_LEASE_S = 86_400.0  # a cluster of one renews its office once per life; l
 LOOK_S = 1.0  # between two looks of a controller when nothing changes
 LOOK_LEAST_S = 0.05  # between two looks when much changes
 STEP_TIMEOUT_S = 120.0  # of one look; disks are slow at times
+ROLLBACK_S = 5.0  # between two looks at the canary games; each costs some milliseconds
 CHECK_S = 30.0  # between two comparisons of canonical digests
 CLEAN_S = 300.0
-CHANGED_S = 1.0  # a look at the state at least this often
 
 logger = logging.getLogger(__name__)
 Decide = Callable[[ClusterState, float], Decision]
@@ -70,6 +71,7 @@ class Standing:
     waits: dict[str, tuple[Wait, ...]] = field(default_factory=dict)  # by controller
     findings: tuple[Finding, ...] = ()
     resources: Resources | None = None
+    unwritable: str = ""  # why the state cannot be written; "" when it can
 
 
 class Pipeline:
@@ -147,6 +149,11 @@ class Pipeline:
         """What is waited for and why, by every controller."""
         return tuple(wait for waits in self.standing.waits.values() for wait in waits)
 
+    def _unwritable(self, why: str) -> None:
+        if why and not self.standing.unwritable:
+            logger.error("the state cannot be written; nothing new is decided until it can: %s", why)
+        self.standing.unwritable = why
+
     # ---- services ----
 
     def _services(self) -> list[Service]:
@@ -157,13 +164,14 @@ class Pipeline:
             "FEEDBACK_LOOP": FeedbackLoopController(settings).decide,
             "SHADOW_TOURNAMENT": ShadowTournament(settings).decide,
         }
-        slow: Mapping[str, Decide] = {"AUTO_PROMOTION": self.promotions.decide, "ROLLBACK": self.rollbacks.decide}
         services = [self._service("JOB_MANAGER", self._run_jobs, critical=True)]
         services += [self._service(name, partial(self._control, name, decide)) for name, decide in deciders.items()]
         services += [
-            self._service(name, partial(self._control, name, decide, on_disk=True)) for name, decide in slow.items()
-        ]
-        services += [
+            self._service(
+                "AUTO_PROMOTION", partial(self._control, "AUTO_PROMOTION", self.promotions.decide, slow_s=LOOK_S)
+            ),
+            self._service("ROLLBACK", partial(self._control, "ROLLBACK", self.rollbacks.decide, slow_s=ROLLBACK_S)),
+            self._service("CURRICULUM", self._tell_curriculum),
             self._service("DISPATCHER", self._dispatch),
             self._service("JOB_REAPER", self._reap),
             self._service("MODEL_DISTRIBUTION", self._install),
@@ -178,21 +186,27 @@ class Pipeline:
 
         return Service(name=name, run=body, critical=critical, progress_s=10 * LOOK_S)
 
-    async def _control(self, name: str, decide: Decide, beat: Beat, *, on_disk: bool = False) -> None:
-        """Run a controller whenever the state changes, and at intervals."""
+    async def _control(self, name: str, decide: Decide, beat: Beat, *, slow_s: float = 0.0) -> None:
+        """Run a controller whenever the state changes, and at intervals; a slow one in a thread, at `slow_s` only."""
         proposer = self.proposer(name)
 
         async def look() -> None:
             state, now = self.consensus.state, self.clock()
-            decision = await asyncio.to_thread(decide, state, now) if on_disk else decide(state, now)
+            decision = await asyncio.to_thread(decide, state, now) if slow_s else decide(state, now)
             await self._carry_out(name, proposer, decision)
 
-        await self._every(look, beat)
+        await self._every(look, beat, interval_s=slow_s or LOOK_S, wake=not slow_s)
 
     async def _carry_out(self, name: str, proposer: Proposer, decision: Decision) -> None:
+        """Propose what was decided; a log that cannot be written is waited for by deciding anew at the next look."""
         self.standing.waits[name] = decision.waits
         for body in decision.bodies:
-            answer = await proposer.propose(body)
+            try:
+                answer = await proposer.propose_once(body)
+            except StorageError as error:
+                self._unwritable(str(error))
+                return
+            self._unwritable("")
             if not answer.accepted:
                 logger.info("%s: %s was refused: %s", name, body.kind, answer.reason)
 
@@ -246,6 +260,19 @@ class Pipeline:
 
         await self._every(look, beat)
 
+    async def _tell_curriculum(self, beat: Beat) -> None:
+        """The scheduler derives the weights itself; people are told when they change."""
+        told: Mapping[str, float] = {}
+
+        async def look() -> None:
+            nonlocal told
+            weights = curriculum_weights(self.consensus.state, self.settings, self.clock())
+            if weights != told:
+                self._events.rebalanced(weights, told)
+                told = weights
+
+        await self._every(look, beat, wake=False)
+
     async def _count(self, beat: Beat) -> None:
         proposer = self.proposer("DATA_COUNTER")
 
@@ -265,12 +292,14 @@ class Pipeline:
 
         await self._every(look, beat, wake=False)
 
-    async def _every(self, look: Callable[[], Awaitable[None]], beat: Beat, *, wake: bool = True) -> None:
+    async def _every(
+        self, look: Callable[[], Awaitable[None]], beat: Beat, *, interval_s: float = LOOK_S, wake: bool = True
+    ) -> None:
         event = asyncio.Event() if wake else None
         if event is not None:
             self._wakes.append(event)
         try:
-            await every(LOOK_S, look, timeout_s=STEP_TIMEOUT_S, wake=event, min_interval_s=LOOK_LEAST_S, beat=beat)
+            await every(interval_s, look, timeout_s=STEP_TIMEOUT_S, wake=event, min_interval_s=LOOK_LEAST_S, beat=beat)
         finally:
             if event is not None:
                 self._wakes.remove(event)

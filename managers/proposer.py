@@ -33,18 +33,32 @@ class Proposer:
     async def propose(self, body: Body) -> Result:
         """The answer to a command; comes when the disk can be written to, however long that takes."""
         async with self._turn:
-            self._sequence += 1
-            command = Command(client=self._client, sequence=self._sequence, at=self._clock(), body=body)
-            content = encode(command)
+            content = self._next(body)
             pause_s = PAUSE_FIRST_S
             while True:
                 try:
                     return await self._consensus.propose(content, PROPOSE_S)
                 except (StorageError, BusyError, TimeoutError) as error:
                     if pause_s == PAUSE_FIRST_S:
-                        reason = str(error) or f"no answer in {PROPOSE_S:g} s"
                         logger.warning(
-                            "%s of %s cannot be written: %s; it is tried again", body.kind, self._client, reason
+                            "%s of %s cannot be written: %s; it is tried again", body.kind, self._client, said(error)
                         )
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
+
+    async def propose_once(self, body: Body) -> Result:
+        """The answer to a command; StorageError when it cannot be written now, so that whoever decides decides anew."""
+        async with self._turn:
+            try:
+                return await self._consensus.propose(self._next(body), PROPOSE_S)
+            except (BusyError, TimeoutError) as error:
+                raise StorageError(f"{body.kind} cannot be written: {said(error)}") from error
+
+    def _next(self, body: Body) -> bytes:
+        self._sequence += 1
+        return encode(Command(client=self._client, sequence=self._sequence, at=self._clock(), body=body))
+
+
+def said(error: Exception) -> str:
+    """An error in words; a timeout has none of its own."""
+    return str(error) or f"no answer in {PROPOSE_S:g} s"

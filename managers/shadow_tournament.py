@@ -34,32 +34,36 @@ class ShadowTournament:
         pause = paused(state, game, "canary", now)
         if pause is not None:
             return Decision(waits=(pause,))
-        left_s = self._left_s(learner, now)
+        left_s = 0.0 if self._unproven(learner) else self._rest_s(learner, now)
         if left_s > 0:
             return Decision(waits=(Wait(game, "canary", f"the next shadow tournament begins in {left_s:.0f} s"),))
         task = CanaryTask(
             game=game,
             model=reign.sha256,
             opponents=opponents,
-            games=self._games(game),
+            games=self._games(learner, len(opponents)),
             number=learner.canaries,
             seed=seed_of(f"{self._settings.seed}/canary/{game}", reign.seq),
         )
         attempts = self._settings.jobs.attempts_max
         return Decision((Enqueue(task=task, priority=CANARY_PRIORITY, attempts_max=attempts),))
 
-    def _left_s(self, learner: Learner, now: float) -> float:
-        """Seconds until the next one is due; none while the champion has to prove itself."""
+    def _unproven(self, learner: Learner) -> int:
+        """Games that are still missing before a disaster would have been seen."""
         players = ConfigKey.parse(learner.game).players
-        seen = players * sum(len(blocks.wins) for blocks in learner.seen)
-        if seen < self._settings.evaluation.proving_games or learner.canary_at is None:
+        return max(0, self._settings.evaluation.proving_games - players * sum(len(it.wins) for it in learner.seen))
+
+    def _rest_s(self, learner: Learner, now: float) -> float:
+        """Seconds until the next one is due."""
+        if learner.canary_at is None:
             return 0.0
         return learner.canary_at + self._settings.evaluation.shadow_interval_seconds - now
 
-    def _games(self, game: str) -> int:
-        """Games against each opponent, in whole blocks."""
-        players = ConfigKey.parse(game).players
-        return -(-self._settings.evaluation.shadow_games_per_config // players) * players
+    def _games(self, learner: Learner, opponents: int) -> int:
+        """Games against each opponent, in whole blocks: all that are missing at once, else those of a tournament."""
+        players = ConfigKey.parse(learner.game).players
+        games = max(self._settings.evaluation.shadow_games_per_config, -(-self._unproven(learner) // opponents))
+        return -(-games // players) * players
 
 
 def opponents_of(learner: Learner) -> tuple[str, ...]:
