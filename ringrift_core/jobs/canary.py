@@ -43,12 +43,12 @@ def run_canary(spec: CanarySpec, emit: Emit, stopped: Callable[[], bool]) -> Non
 def agents_of(spec: CanarySpec, key: ConfigKey) -> tuple[Agent, list[Agent]]:
     """The net and whom it meets, nobody twice; RulesError or StorageError for what cannot play."""
 
-    def agent(name: str) -> Agent:
-        text = name if name in SIMPLE else f"{name}:{spec.sims}"
+    def agent(text: str) -> Agent:
         return agent_of(text, key, device=spec.device, deterministic=spec.deterministic)
 
-    opponents = {one.identity.id: one for one in map(agent, spec.opponents)}
-    return agent(str(spec.model)), list(opponents.values())
+    named = [name if name in SIMPLE else f"{name}:{spec.sims}" for name in spec.opponents]
+    opponents = {one.identity.id: one for one in map(agent, named)}
+    return agent(f"{spec.model}:{spec.sims}"), list(opponents.values())
 
 
 def meet(spec: CanarySpec, model: Agent, opponent: Agent, watch: Watch) -> dict[str, object]:
