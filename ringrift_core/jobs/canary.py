@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from ringrift_core.evaluation.gauntlet import CHUNK_GAMES
-from ringrift_core.evaluation.match import MatchGame
 from ringrift_core.evaluation.openings import Book, Opening
 from ringrift_core.evaluation.series import Series, Watch
 from ringrift_core.evaluation.stored_match import write_match
@@ -59,10 +58,7 @@ def meet(spec: CanarySpec, model: Agent, opponent: Agent, watch: Watch) -> dict[
     seed = [spec.seed, spec.number, word]
     openings = openings_of(book, -(-spec.games // players), spec.number, [spec.seed, word])
     series = Series(PURPOSE, model, opponent, book, openings, seed, watch)
-    size = max(1, CHUNK_GAMES // players)
-    games: list[MatchGame] = []
-    for first in range(0, len(openings), size):
-        games += series.play(first, min(first + size, len(openings)))
+    games = series.play_all(CHUNK_GAMES)
     ended_at = datetime.now(UTC)
     path = write_match(spec.out, series.match(games, seed=spec.seed, purpose=PURPOSE, now=ended_at))
     won = [game.winner == 0 for game in games]
