@@ -82,6 +82,12 @@ class Series:
         self.watch.memory.keep(self.name, first, games)
         return list(games)
 
+    def play_all(self, chunk_games: int) -> list[MatchGame]:
+        """The games from all openings, so many at a time."""
+        size = max(1, chunk_games // self.book.key.players)
+        firsts = range(0, len(self.openings), size)
+        return [game for first in firsts for game in self.play(first, min(first + size, len(self.openings)))]
+
     def result(self, games: Sequence[MatchGame]) -> MatchResult:
         """The match that the games make so far."""
         return MatchResult(str(self.book.key), tuple(agent.name for agent in self.identities), tuple(games))

@@ -69,7 +69,7 @@ class StoredMatch(PlayedRecord):
     agents: tuple[MatchAgent, ...]  # by player
     book: Book | None  # None: random openings
     seed: Annotated[int, Field(ge=0, lt=1 << 63)]
-    purpose: Label  # "gauntlet" or "tournament" where this program plays
+    purpose: Label  # "gauntlet", "qualification", "canary" or "tournament" where this program plays
     created_at: datetime
     games: Annotated[tuple[StoredGame, ...], Field(min_length=1)]  # block by block, rotation by rotation
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from ringrift_core.evaluation.gauntlet import CHUNK_GAMES
-from ringrift_core.evaluation.match import MatchGame
 from ringrift_core.evaluation.openings import Book, Opening
 from ringrift_core.evaluation.series import Series, Watch
 from ringrift_core.evaluation.stored_match import write_match
@@ -43,12 +42,12 @@ def run_canary(spec: CanarySpec, emit: Emit, stopped: Callable[[], bool]) -> Non
 def agents_of(spec: CanarySpec, key: ConfigKey) -> tuple[Agent, list[Agent]]:
     """The net and whom it meets, nobody twice; RulesError or StorageError for what cannot play."""
 
-    def agent(name: str) -> Agent:
-        text = name if name in SIMPLE else f"{name}:{spec.sims}"
+    def agent(text: str) -> Agent:
         return agent_of(text, key, device=spec.device, deterministic=spec.deterministic)
 
-    opponents = {one.identity.id: one for one in map(agent, spec.opponents)}
-    return agent(str(spec.model)), list(opponents.values())
+    named = [name if name in SIMPLE else f"{name}:{spec.sims}" for name in spec.opponents]
+    opponents = {one.identity.id: one for one in map(agent, named)}
+    return agent(f"{spec.model}:{spec.sims}"), list(opponents.values())
 
 
 def meet(spec: CanarySpec, model: Agent, opponent: Agent, watch: Watch) -> dict[str, object]:
@@ -59,10 +58,7 @@ def meet(spec: CanarySpec, model: Agent, opponent: Agent, watch: Watch) -> dict[
     seed = [spec.seed, spec.number, word]
     openings = openings_of(book, -(-spec.games // players), spec.number, [spec.seed, word])
     series = Series(PURPOSE, model, opponent, book, openings, seed, watch)
-    size = max(1, CHUNK_GAMES // players)
-    games: list[MatchGame] = []
-    for first in range(0, len(openings), size):
-        games += series.play(first, min(first + size, len(openings)))
+    games = series.play_all(CHUNK_GAMES)
     ended_at = datetime.now(UTC)
     path = write_match(spec.out, series.match(games, seed=spec.seed, purpose=PURPOSE, now=ended_at))
     won = [game.winner == 0 for game in games]

@@ -20,7 +20,6 @@ from ringrift_core.evaluation.gauntlet import (
     refuse_own,
 )
 from ringrift_core.evaluation.gauntlet_result import GauntletRow
-from ringrift_core.evaluation.match import MatchGame
 from ringrift_core.evaluation.odds import elo_of_share
 from ringrift_core.evaluation.openings import Book
 from ringrift_core.evaluation.series import Series, Watch
@@ -109,10 +108,7 @@ def qualify(spec: GauntletSpec, candidate: Agent, champion: Agent, watch: Watch,
     seed = [spec.seed, QUALIFICATION_SEED]
     openings = book.draw(-(-spec.qualify_games // players), seed)
     series = Series(QUALIFICATION, candidate, champion, book, openings, seed, watch)
-    size = max(1, CHUNK_GAMES // players)
-    games: list[MatchGame] = []
-    for first in range(0, len(openings), size):
-        games += series.play(first, min(first + size, len(openings)))
+    games = series.play_all(CHUNK_GAMES)
     path = write_match(spec.out, series.match(games, seed=spec.seed, purpose=QUALIFICATION, now=now))
     wins = series.result(games).wins[0]
     half = 0.5 / len(games)

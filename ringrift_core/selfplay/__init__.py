@@ -7,6 +7,7 @@ from ringrift_core.selfplay.manifest import ShardHead, ShardPlayer
 from ringrift_core.selfplay.played_game import EXPLORED, FULL, OPENING, Ending, PlayedGame
 from ringrift_core.selfplay.samples import Samples
 from ringrift_core.selfplay.shard import Shard, read_shard, write_shard
+from ringrift_core.selfplay.shard_index import ShardIndex, Totals
 
 __all__ = [
     "EXPLORED",
@@ -17,7 +18,9 @@ __all__ = [
     "Samples",
     "Shard",
     "ShardHead",
+    "ShardIndex",
     "ShardPlayer",
+    "Totals",
     "read_shard",
     "write_shard",
 ]

@@ -22,7 +22,7 @@ from ringrift_core.training.batches import Assembler
 from ringrift_core.training.train_state import read_state, write_state
 from ringrift_core.training.trainer import Trainer
 from ringrift_core.training.window import read_window
-from tests.training_shards import KEY, games, shard, spec, train
+from tests.training_shards import KEY, games, shard, spec, train, window_of
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +136,20 @@ def test_what_ancestors_have_drawn_counts_against_the_rows(tmp_path, data):
     assert_nothing_begun(again.out)
 
 
+def test_rows_that_were_deleted_count_towards_what_may_be_drawn(tmp_path, data):
+    """As many as are there by default, and never fewer."""
+    rows = window_of(data).rows
+    asked = spec(data, tmp_path / "run", batch=64, steps=2 * rows // 64, passes=1.0)
+    with pytest.raises(RulesError, match=f"{rows} rows allow"):
+        train(asked)
+    with pytest.raises(RulesError, match=f"{rows} rows allow"):
+        train(asked.model_copy(update={"rows_made": rows - 1}))
+    assert_nothing_begun(asked.out)
+    reports = train(asked.model_copy(update={"rows_made": 2 * rows}), stop_at=1)
+    assert events(reports)[-1] == "stopped"
+    assert reports[-1]["steps"] == 2 * rows // 64
+
+
 def test_without_a_number_of_steps_a_run_goes_twice_over_the_window(tmp_path, data):
     asked = spec(data, tmp_path / "run", steps=0, batch=128)
     train(asked)
@@ -246,6 +260,7 @@ CHANGES: list[dict[str, Any]] = [
     *({"steps": 7}, {"batch": 8}, {"learning_rate": 0.001}, {"weight_decay": 0.0}, {"ema": 0.9}, {"seed": 4}),
     *({"root_share": 0.0}, {"ownership_weight": 0.0}, {"score_weight": 0.0}, {"passes": 5.0}, {"precision": "bf16"}),
     {"size": "micro"},
+    {"rows_made": 10**6},
 ]
 
 
