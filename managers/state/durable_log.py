@@ -133,8 +133,7 @@ class DurableLog:
             content = encode_snapshot(self._new_salt(), number, dump())
             yield
             file = self._create_aside(file_name(SNAPSHOT, number))
-            for _ in self._write(file, file_name(SNAPSHOT, number), content):
-                yield
+            yield from self._write(file, file_name(SNAPSHOT, number), content)
             self._close_file(file)
         read_snapshot(self._files, number)
         previous, self._snapshot = self._snapshot, number
