@@ -91,7 +91,7 @@ class DurableLog:
         the log is opened again.
         """
         segment = self._open_segment()
-        frame = encode_frame(segment.salt, self._last + 1, bodies)
+        frame = encode_frame(segment.salt, segment.end, self._last + 1, bodies)
         if segment.end + len(frame) > LOG_BYTES_MAX:
             raise StorageError(f"{self._files.where}: the log is full because no snapshot could be written")
         with self._said():

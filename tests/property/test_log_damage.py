@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from managers.state.durable_log import DurableLog
 from managers.state.log_format import (
     FRAME_MAGIC,
+    HEAD_BYTES,
     LOG_MAGIC,
     decode_log,
     decode_snapshot,
@@ -98,7 +99,7 @@ def recovered(disk: Disk) -> tuple[bytes, ...] | None:
 @settings(max_examples=200 * SCALE, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_behind_a_head_are_frames_or_refused_quietly(junk):
-    sound = head(LOG_MAGIC, SALT, 1) + encode_frame(SALT, 1, [b"a", b""])
+    sound = head(LOG_MAGIC, SALT, 1) + encode_frame(SALT, HEAD_BYTES, 1, [b"a", b""])
     log = decode_log(sound + junk, 1, "log")
     assert [frame.bodies for frame in log.frames] == [(b"a", b"")]
     assert log.end == len(sound)
@@ -114,6 +115,8 @@ def test_any_bytes_as_a_file_are_refused(junk, number):
 
 @given(st.lists(st.binary(max_size=50), min_size=1, max_size=5), st.integers(1, 2**63))
 def test_frames_and_snapshots_come_back_as_they_went(bodies, number):
-    (frame,) = decode_log(head(LOG_MAGIC, SALT, number) + encode_frame(SALT, number, bodies), number, "log").frames
+    (frame,) = decode_log(
+        head(LOG_MAGIC, SALT, number) + encode_frame(SALT, HEAD_BYTES, number, bodies), number, "log"
+    ).frames
     assert (frame.first, list(frame.bodies)) == (number, bodies)
     assert decode_snapshot(encode_snapshot(SALT, number, bodies[0]), number, "snapshot") == bodies[0]

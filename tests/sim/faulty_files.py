@@ -221,4 +221,3 @@ def _tear(inode: Inode, rng: random.Random, *, keep_cached: bool = False) -> Non
     if not keep_cached:
         inode.cached = bytearray(inode.stored)
         inode.pending.clear()
-
