@@ -149,12 +149,12 @@ class DurableLog:
         self._release()
 
     def _recover(self) -> Recovered:
+        found = read_back(self._files)
         for name in self._files.names():
             if name.startswith(TEMPORARY):
                 self._files.remove(name)
-        found = read_back(self._files)
         if found is None:
-            self._last = 0
+            self._last, self._snapshot, self._firsts, self._bytes, self._damaged = 0, 0, [], 0, False
             self._refusal = ""
             self._begin_segment()
             return Recovered(0, None, (), ())
