@@ -7,6 +7,7 @@ import pytest
 from managers.state import durable_log
 from managers.state.durable_log import DurableLog
 from managers.state.log_files import LogFile
+from tests.sim.faulty_files import Disk, FaultyFiles
 from tests.sim.log_runs import cut_everywhere, many_lives
 
 SEEDS = 6
@@ -30,6 +31,17 @@ def test_no_power_cut_loses_or_invents_a_record():
 
 def test_no_series_of_cuts_kills_and_failing_calls_loses_or_invents_a_record():
     assert live_all() >= 300
+
+
+def test_every_new_name_is_synced_at_once():
+    """Of a snapshot no power cut would show that it was not: the snapshot before it makes up for it."""
+    disk = Disk()
+    log = DurableLog(FaultyFiles(disk))
+    log.recover()
+    log.append([b"one"])
+    log.compact(b"state")
+    renamed = [i for i, call in enumerate(disk.calls) if call.startswith("rename")]
+    assert [disk.calls[i + 1] for i in renamed] == ["sync_folder "] * 3
 
 
 @pytest.mark.parametrize("bug", BUGS)

@@ -96,9 +96,22 @@ def test_a_torn_end_is_cut_off(tmp_path):
     path.write_bytes(path.read_bytes()[:-1])
     log = DurableLog(DiskFiles(tmp_path))
     assert log.recover().records == (b"one",)
+    assert path.read_bytes().endswith(b"one")
     assert log.append([b"another two"]) == 2
     log.close()
     assert DurableLog(DiskFiles(tmp_path)).recover().records == (b"one", b"another two")
+
+
+def test_an_end_that_is_torn_after_the_log_was_opened_again_is_an_error(tmp_path):
+    """What an opening has given back is promised, though nothing was appended since."""
+    log = opened(tmp_path)
+    log.append([b"one"])
+    log._release()
+    path = only(tmp_path, "log-*")
+    opened(tmp_path)._release()
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(StorageError, match="damaged behind record 0"):
+        opened(tmp_path)
 
 
 def test_damage_before_a_sound_record_is_an_error_and_changes_nothing(tmp_path):
@@ -258,6 +271,67 @@ def test_a_disk_that_is_full_for_a_snapshot_does_not_stop_the_log(tmp_path, monk
     log.compact(b"state 2")
     log.close()
     assert DurableLog(DiskFiles(tmp_path)).recover().snapshot == b"state 2"
+
+
+def test_a_snapshot_that_does_not_read_back_replaces_nothing(tmp_path, monkeypatch):
+    log = opened(tmp_path)
+    for i in range(1, 4):
+        log.append([b"%d" % i])
+        if i < 3:
+            log.compact(b"state %d" % i)
+    before = {path.name for path in tmp_path.iterdir()}
+    read = DiskFiles.read
+    with monkeypatch.context() as patch:
+        patch.setattr(DiskFiles, "read", lambda files, name, size_max: read(files, name, size_max)[:-1] + b"?")
+        with pytest.raises(StorageError, match=r"snapshot-0*3: damaged"):
+            log.compact(b"state 3")
+    assert before < {path.name for path in tmp_path.iterdir()}
+    log.append([b"4"])
+    log.compact(b"state 4")
+    log.close()
+    assert DurableLog(DiskFiles(tmp_path)).recover().snapshot == b"state 4"
+
+
+def test_a_snapshot_is_given_up_when_the_log_breaks_between_its_steps(tmp_path, monkeypatch):
+    log = opened(tmp_path)
+    log.append([b"one"])
+    steps = log.compaction(1, lambda: b"state")
+    for _ in range(3):
+        next(steps)
+
+    def failing(handle):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing)
+        with pytest.raises(StorageError):
+            log.append([b"two"])
+    with pytest.raises(StorageError, match="has an fsync that failed"):
+        next(steps)
+    assert not list(tmp_path.glob("*snapshot*"))
+
+
+def test_a_snapshot_may_be_of_a_record_before_the_last(tmp_path):
+    log = opened(tmp_path)
+    log.append([b"one", b"two", b"three"])
+    log.append([b"four"])
+    for _ in log.compaction(2, lambda: b"state 2"):
+        pass
+    log.close()
+    found = DurableLog(DiskFiles(tmp_path)).recover()
+    assert (found.number, found.snapshot, found.records) == (2, b"state 2", (b"three", b"four"))
+
+
+def test_a_new_folder_is_synced_in_the_one_above(tmp_path, monkeypatch):
+    synced, sync = set(), os.fsync
+
+    def watched(handle):
+        synced.add(os.fstat(handle).st_ino)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    opened(tmp_path / "a" / "b").close()
+    assert {path.stat().st_ino for path in (tmp_path, tmp_path / "a", tmp_path / "a" / "b")} <= synced
 
 
 def test_a_compaction_is_due_after_so_many_records_bytes_or_files(tmp_path):
