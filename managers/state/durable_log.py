@@ -91,7 +91,7 @@ class DurableLog:
         the log is opened again.
         """
         segment = self._open_segment()
-        frame = encode_frame(segment.salt, self._last + 1, bodies)
+        frame = encode_frame(segment.salt, segment.end, self._last + 1, bodies)
         if segment.end + len(frame) > LOG_BYTES_MAX:
             raise StorageError(f"{self._files.where}: the log is full because no snapshot could be written")
         with self._said():
@@ -133,8 +133,7 @@ class DurableLog:
             content = encode_snapshot(self._new_salt(), number, dump())
             yield
             file = self._create_aside(file_name(SNAPSHOT, number))
-            for _ in self._write(file, file_name(SNAPSHOT, number), content):
-                yield
+            yield from self._write(file, file_name(SNAPSHOT, number), content)
             self._close_file(file)
         read_snapshot(self._files, number)
         previous, self._snapshot = self._snapshot, number
@@ -150,12 +149,12 @@ class DurableLog:
         self._release()
 
     def _recover(self) -> Recovered:
+        found = read_back(self._files)
         for name in self._files.names():
             if name.startswith(TEMPORARY):
                 self._files.remove(name)
-        found = read_back(self._files)
         if found is None:
-            self._last = 0
+            self._last, self._snapshot, self._firsts, self._bytes, self._damaged = 0, 0, [], 0, False
             self._refusal = ""
             self._begin_segment()
             return Recovered(0, None, (), ())

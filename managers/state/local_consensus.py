@@ -247,7 +247,9 @@ class LocalConsensus(Consensus[S, R]):
             return
         closed = asyncio.wrap_future(self._writer.submit(self._close_log))
         self._writer.shutdown(wait=False)
-        await asyncio.wait([closed], timeout=self._settings.close_timeout_s)
+        done, _ = await asyncio.wait([closed], timeout=self._settings.close_timeout_s)
+        for future in done:
+            future.result()
 
     def _close_log(self) -> None:
         if self._compaction is not None:

@@ -1,8 +1,8 @@
 """The bytes of log files and snapshots (docs/formats/log.md): pure functions, no files.
 
-Records that were appended together share one frame, checksum included: they are written at once and become durable at
-once, so they are judged at once. Checksums are keyed with a salt that each file draws: no record can contain bytes that
-pass for a frame, which makes "is there a frame after the bad spot?" a question with a sure answer.
+Records that were appended together share one frame, checks included: they are written at once and become durable at
+once, so they are judged at once. Checks are keyed with a salt that each file draws, and that of a frame's head covers
+where it stands: no record can hold bytes that pass for a frame, so "does a frame follow the bad spot?" has an answer.
 """
 
 import struct
@@ -19,6 +19,7 @@ FRAME_MAGIC = b"\xf1RRF"
 FRAME = struct.Struct("<4sIIQ8s")  # magic, records, payload bytes, number of the first record, check of the payload
 LENGTH = struct.Struct("<I")  # before each record of a payload
 SIZE = struct.Struct("<Q8s")  # payload bytes of a snapshot, their check
+OFFSET = struct.Struct("<Q")  # where a frame stands in its file; checked, not stored
 SALT_BYTES = 16
 CHECK_BYTES = 8  # one damaged file in 2^64 passes
 RECORD_BYTES_MAX = 1 << 20  # a record is a command, bulk travels as blobs
@@ -71,8 +72,8 @@ def head(magic: bytes, salt: bytes, number: int) -> bytes:
     return fields + _check(b"", fields)
 
 
-def encode_frame(salt: bytes, first: int, bodies: Sequence[bytes]) -> bytes:
-    """Records as one frame; RulesError when one of them, or all together, are too large."""
+def encode_frame(salt: bytes, at: int, first: int, bodies: Sequence[bytes]) -> bytes:
+    """Records as one frame for an offset of its file; RulesError when one of them, or all together, are too large."""
     assert bodies
     if (longest := max(map(len, bodies))) > RECORD_BYTES_MAX:
         raise RulesError(f"a record of {longest} bytes; the log takes at most {RECORD_BYTES_MAX}")
@@ -80,7 +81,7 @@ def encode_frame(salt: bytes, first: int, bodies: Sequence[bytes]) -> bytes:
     if len(payload) > FRAME_BYTES_MAX:
         raise RulesError(f"{len(bodies)} records of {len(payload)} bytes; {FRAME_BYTES_MAX} may be appended at once")
     fields = FRAME.pack(FRAME_MAGIC, len(bodies), len(payload), first, _check(salt, payload))
-    return fields + _check(salt, fields) + payload
+    return fields + _head_check(salt, fields, at) + payload
 
 
 def encode_snapshot(salt: bytes, number: int, state: bytes) -> bytes:
@@ -158,7 +159,11 @@ def _frame_heads(content: bytes, salt: bytes, start: int) -> Iterator[int]:
 def _sound_head(content: bytes, salt: bytes, at: int) -> bool:
     fields = content[at : at + FRAME.size]
     check = content[at + FRAME.size : at + FRAME_HEAD_BYTES]
-    return len(check) == CHECK_BYTES and fields.startswith(FRAME_MAGIC) and check == _check(salt, fields)
+    return len(check) == CHECK_BYTES and fields.startswith(FRAME_MAGIC) and check == _head_check(salt, fields, at)
+
+
+def _head_check(salt: bytes, fields: bytes, at: int) -> bytes:
+    return _check(salt, fields + OFFSET.pack(at))
 
 
 def _check(salt: bytes, content: bytes) -> bytes:
