@@ -87,5 +87,5 @@ class Shards(RuleBasedStateMachine):
         self.room.cleanup()
 
 
-Shards.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Shards.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
 TestShards = Shards.TestCase

@@ -1,7 +1,9 @@
 """How a job is stopped and says that it lives; how the entry point answers what went wrong."""
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -134,7 +136,7 @@ def test_a_parent_that_ends_while_the_kernel_is_asked_is_noticed(monkeypatch):
         pytest.skip("the kernel tells on Linux only")
     parents = iter([4711, 1])
     monkeypatch.setattr(os, "getppid", lambda: next(parents))
-    monkeypatch.setattr(parent.ctypes, "CDLL", lambda *_, **__: type("Library", (), {"prctl": lambda *_: 0})())
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: type("Library", (), {"prctl": lambda *_: 0})())
     asked = []
     assert parent.end_with_parent(lambda: asked.append(True))
     assert asked == [True]
@@ -174,8 +176,8 @@ def main_with(error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     path = folder / "spec.json"
     path.write_text(json.dumps({"game": "hex8_2p", "model": "random", "out": str(folder), "seed": 1}))
     monkeypatch.setattr(entry, "run_selfplay", failing)
-    monkeypatch.setattr(entry.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(entry, "end_with_parent", lambda _: True)
-    monkeypatch.setattr(entry.os, "nice", lambda _: 0)
-    monkeypatch.setattr(entry.sys, "argv", ["jobs", str(path)])
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    monkeypatch.setattr(sys, "argv", ["jobs", str(path)])
     return entry.main()

@@ -13,6 +13,7 @@ from ringrift_core.search.evaluator import UNIFORM_DIGEST
 from ringrift_core.selfplay import ShardPlayer, shard_index
 from ringrift_core.selfplay.check import quarantine
 from ringrift_core.selfplay.shard_index import ShardIndex, Totals
+from ringrift_core.storage import read_bounded
 from tests.manifests import NOON, manifest, put
 from tests.training_shards import games, shard
 
@@ -90,11 +91,10 @@ def test_a_shard_in_two_folders_counts_once_and_stays_while_one_has_it(index, fo
 
 def test_only_new_manifests_are_read(index, folder, monkeypatch):
     read: list[str] = []
-    real = shard_index.read_bounded
 
     def reading(path: Path, size_max: int) -> bytes:
         read.append(path.name)
-        return real(path, size_max)
+        return read_bounded(path, size_max)
 
     monkeypatch.setattr(shard_index, "read_bounded", reading)
     first = put(folder, manifest(1))
