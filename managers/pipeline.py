@@ -104,6 +104,7 @@ class Pipeline:
         self._data = DataCounter(settings, folder)
         self._proposers: dict[str, Proposer] = {}
         self._wakes: list[asyncio.Event] = []
+        self._ending = False
         self.supervisor = Supervisor(self._services(), rng or np.random.default_rng(session))
         self._stack = AsyncExitStack()
         self._work = asyncio.TaskGroup()
@@ -120,6 +121,7 @@ class Pipeline:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ending = True
         try:
             await self.jobs.close(self.consensus.state)
         finally:
@@ -191,6 +193,8 @@ class Pipeline:
         dispatcher, proposer = Dispatcher(self.settings, self.scheduler), self.proposer("DISPATCHER")
 
         async def look() -> None:
+            if self._ending:  # what is given back is for the next life
+                return
             resources = self.standing.resources
             unfit = {self.identity.node: resources.unfit} if resources is not None and resources.unfit else {}
             decision = dispatcher.decide(self.consensus.state, self.clock(), unfit)

@@ -32,7 +32,7 @@ MARKER = "RINGRIFT_KILLED_LIFE"  # environment variable of the jobs of one life
 UP_S = 120.0  # for a life to begin, what the last one left included
 END_S = 90.0  # for jobs to end by themselves after the loop; importing torch is what takes longest
 NOTICE_S = 60.0  # for the loop to say that a child was killed
-PATIENCE_S = 25.0  # for an instant to come; then the kill comes without it
+PATIENCE_S = 25.0  # for an instant to come, where nothing else is said; then the kill comes without it
 SETTLE_S = 300.0  # for the last life to make progress
 QUIET_S = 4.0  # without a word: all there is has been counted and installed
 MOMENT_S = 0.5  # after what was acknowledged, at most
@@ -55,6 +55,7 @@ class Wish:
 
     instant: str = ""
     victim: str = ""
+    patience_s: float = PATIENCE_S
 
 
 @dataclass(slots=True)
@@ -186,8 +187,8 @@ class Killer:
         instant, victim = asked.instant or str(rng.choice(INSTANTS)), asked.victim or str(rng.choice(VICTIMS))
         moment_s = 0.0 if rng.random() < AT_ONCE else float(rng.uniform(0, MOMENT_S))
         if not instant:
-            moment_s = float(rng.uniform(0, PATIENCE_S / 2))
-        came = self._instant(life, instant)
+            moment_s = float(rng.uniform(0, asked.patience_s / 2))
+        came = self._instant(life, instant, asked.patience_s)
         self.await_(life, lambda _names: False, moment_s)
         children = life.children()
         child = children[int(rng.integers(len(children)))] if children else None
@@ -211,17 +212,17 @@ class Killer:
         print(json.dumps(report), flush=True)
         return life
 
-    def _instant(self, life: Life, instant: str) -> bool:
+    def _instant(self, life: Life, instant: str, patience_s: float) -> bool:
         """Wait for an instant; whether it came."""
         if not instant:
             return True
         if self.ledger.halted:
             self.ordered(life, "resume")
         for order in ORDERS.get(instant, ()):
-            self.await_(life, lambda _names: False, float(self._rng.uniform(0, PATIENCE_S / 5)))
+            self.await_(life, lambda _names: False, float(self._rng.uniform(0, patience_s / 5)))
             self.ledger.asked = order
             life.ask(order)
-        return instant == "up" or self.await_(life, lambda names: instant in names, PATIENCE_S)
+        return instant == "up" or self.await_(life, lambda names: instant in names, patience_s)
 
     def ordered(self, life: Life, order: str) -> None:
         """Give an order and wait for the answer."""
@@ -333,13 +334,14 @@ def main() -> int:
     parser.add_argument("--planted", default="")
     parser.add_argument("--instant", default="")
     parser.add_argument("--victim", default="")
+    parser.add_argument("--patience", type=float, default=PATIENCE_S)
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     killer, began = Killer(asked.folder, asked.seed, asked.planted), time.monotonic()
     try:
         life = killer.born()
         for number in range(1, asked.kills + 1):
-            life = killer.kill(life, number, Wish(asked.instant, asked.victim))
+            life = killer.kill(life, number, Wish(asked.instant, asked.victim, asked.patience))
             if asked.planted and killer.faults:
                 break
         else:

@@ -1,8 +1,8 @@
 """One life of a node's loop with tiny settings, which says what it has acknowledged.
 
 `python -m tests.e2e.loop_process FOLDER [MODE..]`: one JSON line per accepted command, after it is durable and applied,
-and per report of a job. Standard input takes `halt`, `resume` and `crown` (the newest net becomes champion by hand), one
-a line; its end ends the life in good order. Modes are ungated (candidates become champions without a gauntlet) and the
+and per report of a job. Standard input takes `halt`, `resume` and `crown` (the newest net becomes champion by hand),
+one a line; its end ends the life in good order. Modes are ungated (candidates become champions without a gauntlet) and the
 planted bugs early (a command is acknowledged and applied one write before it is durable) and unswept (what earlier
 lives have left is not ended).
 """
@@ -38,7 +38,7 @@ TINY: Mapping[str, str | int | float] = {
     "node.cores": 2,
     "node.disk_floor_gb": 0,
     "selfplay.bootstrap_games": 64,
-    "selfplay.bootstrap_sims": 4,
+    "selfplay.bootstrap_sims": 2,
     "selfplay.sims": 2,
     "training.trigger_threshold_games": 32,
     "training.bootstrap_steps": 30,
