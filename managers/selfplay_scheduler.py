@@ -93,12 +93,13 @@ class SelfplayScheduler:
         return found
 
     def bootstrapped(self, state: ClusterState, game: str) -> bool:
-        """Whether the heuristic has played its games: more of them would only crowd out those of the first net."""
+        """Whether the heuristic has played what the first net needs: more would only crowd out the games of that net."""
         selfplay, learner = self._settings.selfplay, state.learner(game)
         return (
             selfplay.bootstrap == "heuristic"
             and learner.current is None
             and learner.total.games >= max(1, selfplay.bootstrap_games)
+            and self._training.rows_suffice(state, game)
         )
 
     def model_of(self, state: ClusterState, game: str) -> str:

@@ -86,6 +86,14 @@ class TrainingCoordinator:
             precision=training.precision,
         )
 
+    def rows_suffice(self, state: ClusterState, game: str) -> bool:
+        """Whether the next run would find the rows that it needs."""
+        try:
+            self.training_task(state, game)
+        except RulesError:
+            return False
+        return True
+
     def obstacle(self, state: ClusterState, game: str, now: float, others: int = 0) -> str | None:
         """Why no training is queued now, beside `others` that are about to be; None: nothing stands in the way."""
         training, learner = self._settings.training, state.learner(game)
