@@ -79,7 +79,7 @@ class SelfplayScheduler:
         weight = curriculum_weights(state, self._settings, now)[game]
         spread = curriculum.weight_max - curriculum.weight_min
         return {
-            "staleness": weights.staleness * (min(1.0, (now - newest) / 3600 / STALE_H) if newest else 1.0),
+            "staleness": weights.staleness * (min(1.0, max(0.0, now - newest) / 3600 / STALE_H) if newest else 1.0),
             "elo_velocity": weights.elo_velocity * min(1.0, max(0.0, elo_velocity(learner)) / VELOCITY_ELO_PER_H),
             "curriculum": weights.curriculum * ((weight - curriculum.weight_min) / spread if spread else 0.5),
             "quality": weights.quality * _quality(learner),
