@@ -1,7 +1,8 @@
 """Dispatcher: which node gets which job, and which selfplay gives way.
 
 The more important job goes first, an old one rises; selfplay keeps its share of every node. A job that finds no core
-takes that of the selfplay job that has run for the shortest time, so the least is lost.
+takes that of the selfplay job that has run for the shortest time. That one ends: what it played is on the disk and
+counts, and whose turn it is then is decided anew; a job that went back to the queue would never come to its end.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from config.schema import Settings
 from managers.decision import Decision
 from managers.selfplay_scheduler import SelfplayScheduler
 from managers.state.cluster_state import ClusterState
-from managers.state.commands import Assign, Body, Release
+from managers.state.commands import Assign, Body, Cancel
 from managers.state.jobs import Job, JobStatus
 from managers.state.members import Member
 
@@ -28,7 +29,7 @@ class Dispatcher:
         self._scheduler = scheduler
 
     def decide(self, state: ClusterState, now: float, unfit: Mapping[str, str] = NOBODY) -> Decision:
-        """Assignments, and releases of selfplay jobs that make room for them; `unfit` nodes, and why, get none."""
+        """Assignments, and ends of selfplay jobs that make room for them; `unfit` nodes, and why, get none."""
         if state.halt is not None:
             return Decision()
         queued = [job for job in state.jobs.active.values() if job.status is JobStatus.QUEUED and job.not_before <= now]
@@ -55,7 +56,7 @@ class Dispatcher:
                     continue
                 while free < cores and selfplay:
                     victim = selfplay.pop()
-                    bodies.append(Release(job=victim.id, fence=victim.fence, reason=f"makes room for {job.id}"))
+                    bodies.append(Cancel(job=victim.id, reason=f"makes room for {job.id}"))
                     free += victim.cores
             if free < cores:
                 continue
