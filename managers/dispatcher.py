@@ -16,7 +16,7 @@ from managers.state.commands import Assign, Body, Cancel
 from managers.state.jobs import Job, JobStatus
 from managers.state.members import Member
 
-AGEING_S = 600.0  # a job that waits this long rises by AGEING
+AGEING_S = 600.0  # a job that waits this long rises by AGEING, and is overtaken by nothing smaller
 AGEING = 10
 NOBODY: Mapping[str, str] = MappingProxyType({})
 
@@ -37,11 +37,11 @@ class Dispatcher:
         bodies: list[Body] = []
         for member in state.members.values():
             if not member.draining and member.cores and member.node not in unfit:
-                taken = self._fill(member, state, queued, bodies)
+                taken = self._fill(member, state, queued, bodies, now)
                 queued = [job for job in queued if job.id not in taken]
         return Decision(tuple(bodies))
 
-    def _fill(self, member: Member, state: ClusterState, queued: list[Job], bodies: list[Body]) -> set[str]:
+    def _fill(self, member: Member, state: ClusterState, queued: list[Job], bodies: list[Body], now: float) -> set[str]:
         """Give a node what it can take; returns the names of the jobs it got."""
         running = list(state.jobs.on(member.node))
         selfplay = sorted((job for job in running if job.kind == "selfplay"), key=lambda job: job.started_at or 1e12)
@@ -49,10 +49,12 @@ class Dispatcher:
         others = sum(job.cores for job in running if job.kind != "selfplay")
         others_max = member.cores - self._scheduler.cores_of_selfplay(member)
         taken: set[str] = set()
+        kept = False  # for a job that has waited long: no other one goes before it
         for job in queued:
             cores = min(job.cores, member.cores)  # a job that asks for more than there is runs with what there is
             if job.kind != "selfplay":
-                if others and others + cores > others_max:
+                if kept or (others and others + cores > others_max):
+                    kept = kept or now - job.queued_at > AGEING_S
                     continue
                 while free < cores and selfplay:
                     victim = selfplay.pop()

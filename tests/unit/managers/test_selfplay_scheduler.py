@@ -41,7 +41,8 @@ def test_every_gpu_slot_keeps_a_core_busy_and_the_others_play_too(cores, gpus, s
 
 
 @pytest.mark.parametrize(
-    ("cores", "share", "kept"), [(0, 0.5, 0), (1, 0.5, 0), (2, 0.5, 1), (3, 0.5, 2), (4, 0.0, 0), (4, 0.3, 2), (4, 1.0, 3)]
+    ("cores", "share", "kept"),
+    [(0, 0.5, 0), (1, 0.5, 0), (2, 0.5, 1), (3, 0.5, 2), (4, 0.0, 0), (4, 0.3, 2), (4, 1.0, 3)],
 )
 def test_selfplay_keeps_its_share_of_a_node_but_never_all_of_it(cores, share, kept):
     scheduler = scheduler_of(selfplay={"minimum_share_of_cores": share})
@@ -262,5 +263,3 @@ def test_choosing_changes_nothing(cluster: Cluster):
     before = cluster.state.model_dump_json()
     scheduler_of(*TWELVE).pick_weighted_config(cluster.state, cluster.now)
     assert cluster.state.model_dump_json() == before
-
-
