@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from tests.sim.loop import Client, Loop
 
 RECONCILE_S = 20.0  # between two looks when nothing is said to have changed
-GAMES_PER_MINUTE = 30  # of a core
+COUNT_S = 30.0  # between two counts of the games
+GAMES_PER_MINUTE = 60  # of a core
 ROWS_PER_GAME = 30
 SECONDS = {"training": (60.0, 180.0), "gauntlet": (40.0, 200.0), "canary": (15.0, 45.0)}
 FUTURE_S = 3600.0  # by which the clock that dates files may be ahead
@@ -231,7 +232,7 @@ class FakeNode:
         """Tell what is on the disk, as the data counter does."""
         if session != self.session or not self.up:
             return
-        self.sim.after(30.0, lambda: self._count(session))
+        self.sim.after(COUNT_S, lambda: self._count(session))
         for attempt in self.running.values():
             self._play(attempt)
         counter = self._counter

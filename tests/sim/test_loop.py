@@ -45,7 +45,10 @@ def plan_of(seed: int, **changes: object) -> Plan:
         evaluation=EvaluationSettings(anchors_max=int(one_of(0, 2))),
         jobs=JobSettings(hang_seconds=120.0),
     )
-    nodes = {name: int(one_of(1, 2, 3, 6)) for name in ("a", "b", "c")[: one_of(1, 1, 2, 3)]}
+    nodes = {
+        name: int(one_of(1, 2, 3, 6) if len(games) == 1 else one_of(2, 3, 6))
+        for name in ("a", "b", "c")[: one_of(1, 1, 2, 3)]
+    }
     return Plan(seed, settings, nodes, Faults(FAULTY_S), **changes)
 
 
