@@ -105,7 +105,7 @@ class SelfplayScheduler:
         return found
 
     def bootstrapped(self, state: ClusterState, game: str) -> bool:
-        """Whether the heuristic has played what the first net needs: more would only crowd out the games of that net."""
+        """Whether the heuristic has played what the first net needs: more would crowd out the games of that net."""
         selfplay, learner = self._settings.selfplay, state.learner(game)
         return (
             selfplay.bootstrap == "heuristic"

@@ -6,9 +6,9 @@ import pytest
 
 from config.schema import Settings
 from managers.selfplay_scheduler import JobTargets, SelfplayScheduler
-from managers.state.commands import Cancel, Enqueue
+from managers.state.commands import Cancel, Enqueue, Qualify
 from managers.state.members import Member
-from managers.state.tasks import GateForm, Opponent
+from managers.state.tasks import CanaryTask, GateForm, Opponent
 from tests.unit.managers.deciding import GAME, OTHER, A, B, Cluster, selfplay, settings_of
 
 TWELVE = tuple(f"{board}_{players}p" for board in ("hex8", "hexagonal", "square19", "square8") for players in (2, 3, 4))
@@ -89,8 +89,6 @@ def test_a_configuration_that_lacks_games_for_its_training_gets_more(cluster: Cl
 
 
 def test_canaries_that_fail_lower_the_quality(cluster: Cluster):
-    from managers.state.tasks import CanaryTask
-
     cluster.crowned(A)
     task = CanaryTask(game=GAME, model=A, opponents=("heuristic",), number=0, games=16, seed=1)
     name = cluster.do(Enqueue(task=task, priority=90)).job or ""
@@ -201,8 +199,6 @@ def test_before_there_is_a_net_bootstrap_says_who_plays(cluster: Cluster):
 
 
 def test_the_current_net_plays_and_not_the_champion(cluster: Cluster):
-    from managers.state.commands import Qualify
-
     cluster.crowned(A)
     cluster.candidate(B, gate=GateForm())
     assert scheduler_of().model_of(cluster.state, GAME) == A
