@@ -2,6 +2,7 @@
 
 import pytest
 
+from managers.state.commands import AddNet, Promote
 from managers.state.learners import NetStatus
 from managers.state.tasks import GateForm, TrainingTask
 from managers.training_coordinator import TrainingCoordinator
@@ -62,8 +63,6 @@ def test_no_run_begins_without_a_game(cluster: Cluster, bootstrap_games):
 
 def test_a_net_that_a_person_brought_does_not_change_how_many_games_the_first_run_needs(cluster: Cluster):
     """The heuristic stops at its games; a run that waited for more would wait for ever."""
-    from managers.state.commands import AddNet
-
     cluster.do(AddNet(game=GAME, sha256=A, size_bytes=1, version=1, parent=None))
     assert cluster.learner().current is None
     decider = coordinator(selfplay={"bootstrap_games": 60})
@@ -182,6 +181,15 @@ def test_without_a_gauntlet_a_run_has_no_gate(cluster: Cluster):
     assert gate == GateForm(
         games=80, games_max=200, random=0.9, heuristic=0.7, champion=0.52, anchors_max=1, priority=80
     )
+
+
+def test_without_gauntlets_every_run_goes_on_from_the_newest_net(cluster: Cluster):
+    """No first games qualify anybody then, and without this the first net would play and be trained from for ever."""
+    cluster.candidate(A)
+    cluster.do(Promote(game=GAME, candidate=A, expected=None, how="manual", reason="promotion.skip_gauntlet is set"))
+    cluster.candidate(B)
+    cluster.data(300)
+    assert coordinator().training_task(cluster.state, GAME).parent == B
 
 
 def test_a_run_asks_for_the_cores_that_it_may_use(cluster: Cluster):
