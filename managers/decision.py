@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from managers.state.cluster_state import ClusterState
 from managers.state.commands import Body
-from managers.state.jobs import JobStatus
+from managers.state.jobs import Job, JobStatus
 
 PAUSE_S = 60.0  # after a first failed job of a kind; doubles with each further one
 PAUSE_MAX_S = 3600.0
@@ -55,13 +55,19 @@ def setback_of(state: ClusterState, game: str, kind: str) -> Setback:
         if job.game != game or job.kind != kind:
             continue
         if job.status not in {JobStatus.FAILED, JobStatus.LOST}:
-            if job.status is JobStatus.SUCCEEDED:
+            if job.status is JobStatus.SUCCEEDED or _has_played(job):
                 break
             continue  # cancelled: says nothing
         if not count:
             ended_at, reason = job.ended_at or 0.0, job.reason
         count += 1
     return Setback(count, ended_at, reason)
+
+
+def _has_played(job: Job) -> bool:
+    """Whether a job was ended after it had worked for a while: selfplay never ends by itself."""
+    played_s = 0.0 if job.started_at is None or job.ended_at is None else job.ended_at - job.started_at
+    return job.kind == "selfplay" and played_s >= PAUSE_S
 
 
 def paused(state: ClusterState, game: str, kind: str, now: float) -> Wait | None:

@@ -44,9 +44,10 @@ class FeedbackLoopController:
         if pause is not None:
             return Decision(waits=(pause,))
         seed = seed_of(f"{self._settings.seed}/gauntlet/{net.sha256}", state.seq)
+        why = "the champion has changed" if stale else net.reason or "it has no verdict"
         return Decision(
             (Judge(game=learner.game, candidate=net.sha256, seed=seed, form=gate_form(self._settings)),),
-            (Wait(learner.game, "gauntlet", "judged again: " + ("the champion has changed" if stale else net.reason)),),
+            (Wait(learner.game, "gauntlet", f"judged again: {why}"),),
         )
 
     def _overtaken(self, state: ClusterState, learner: Learner) -> Iterator[Body]:

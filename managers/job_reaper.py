@@ -4,6 +4,8 @@ Leases belong to nodes, not to jobs, and are renewed outside the log: whoever le
 heard, by a clock that only goes forward. A new leader grants everybody one whole lease first.
 """
 
+from collections.abc import Mapping
+
 from config.schema import Settings
 from managers.decision import Decision
 from managers.state.cluster_state import ClusterState
@@ -26,12 +28,15 @@ class JobReaper:
         """Leases to end; also forgets nodes that are no members."""
         members = {(member.node, member.session) for member in state.members.values()}
         self._heard = {who: when for who, when in self._heard.items() if who in members}
-        silent = (
-            Expire(node=member.node, session=member.session)
-            for member in state.members.values()
-            if state.jobs.on(member.node) and at - self._last(member.node, member.session) > self._lease_s
-        )
-        return Decision(tuple(silent))
+        silent = self.silent(state, at)
+        gone = (member for member in state.members.values() if member.node in silent and state.jobs.on(member.node))
+        return Decision(tuple(Expire(node=member.node, session=member.session) for member in gone))
 
-    def _last(self, node: str, session: int) -> float:
-        return self._heard.get((node, session), self._began_at)
+    def silent(self, state: ClusterState, at: float) -> Mapping[str, str]:
+        """Nodes that were not heard for a whole lease, and since when: to the dispatcher they are unfit."""
+        found = {}
+        for member in state.members.values():
+            silent_s = at - self._heard.get((member.node, member.session), self._began_at)
+            if silent_s > self._lease_s:
+                found[member.node] = f"silent for {silent_s:.0f} s"
+        return found

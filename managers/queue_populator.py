@@ -4,7 +4,7 @@ Jobs play until they are ended: when another net is current, when their time is 
 its share, or when a core is wanted for something else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from config.schema import Settings
 from managers.decision import Decision, Wait, paused
@@ -30,12 +30,14 @@ class QueuePopulator:
         """Jobs to end and jobs to queue."""
         if state.halt is not None:
             return Decision()
-        ended = tuple(self._ended(state, now))
+        waits = tuple(self._resting(state, now))
+        resting = {wait.game for wait in waits}
+        ended = tuple(self._ended(state, resting, now))
         gone = {body.job for body in ended}
-        kept = [job for job in _selfplay(state) if job.id not in gone]
+        draining = {member.node for member in state.members.values() if member.draining}
+        kept = [job for job in _selfplay(state) if job.id not in gone and job.node not in draining]
         missing = self.wanted(state) - sum(job.cores for job in kept)
-        queued, waits = self._queued(without(state, gone), missing, now)
-        return Decision((*ended, *queued), tuple(waits))
+        return Decision((*ended, *self._queued(without(state, gone), resting, missing, now)), waits)
 
     def wanted(self, state: ClusterState) -> int:
         """How many selfplay jobs there should be: the cores that no other job has, at least those kept for selfplay."""
@@ -47,7 +49,16 @@ class QueuePopulator:
             wanted += max(member.cores - others, self._scheduler.cores_of_selfplay(member))
         return wanted
 
-    def _ended(self, state: ClusterState, now: float) -> Iterator[Cancel]:
+    def _resting(self, state: ClusterState, now: float) -> Iterator[Wait]:
+        """Configurations that get no job now, and why."""
+        for game in self._settings.games:
+            pause = paused(state, game, "selfplay", now)
+            if pause is not None:
+                yield pause
+            elif self._scheduler.bootstrapped(state, game):
+                yield Wait(game, "selfplay", BOOTSTRAPPED)
+
+    def _ended(self, state: ClusterState, resting: Collection[str], now: float) -> Iterator[Cancel]:
         for job in _selfplay(state):
             assert isinstance(job.task, SelfplayTask)
             if job.game not in self._settings.games:
@@ -56,25 +67,17 @@ class QueuePopulator:
                 yield Cancel(job=job.id, reason="another net is current")
             elif self._scheduler.bootstrapped(state, job.game):
                 yield Cancel(job=job.id, reason=BOOTSTRAPPED)
-            elif self._overdue(state, job, now):
+            elif self._overdue(state, job, resting, now):
                 yield Cancel(job=job.id, reason="its time is over and another configuration waits")
 
-    def _overdue(self, state: ClusterState, job: Job, now: float) -> bool:
+    def _overdue(self, state: ClusterState, job: Job, resting: Collection[str], now: float) -> bool:
         played_s = 0.0 if job.started_at is None else now - job.started_at
         if played_s < 60 * self._settings.selfplay.minutes_per_job:
             return False
-        return self._scheduler.pick_weighted_config(without(state, {job.id}), now) != job.game
+        return self._scheduler.pick_weighted_config(without(state, {job.id}), now, resting) not in {None, job.game}
 
-    def _queued(self, state: ClusterState, missing: int, now: float) -> tuple[list[Enqueue], list[Wait]]:
+    def _queued(self, state: ClusterState, resting: Collection[str], missing: int, now: float) -> list[Enqueue]:
         """One job after the other, each chosen as if those before it were queued already."""
-        pauses = [paused(state, game, "selfplay", now) for game in self._settings.games]
-        waits = [pause for pause in pauses if pause is not None]
-        waits += [
-            Wait(game, "selfplay", BOOTSTRAPPED)
-            for game in self._settings.games
-            if self._scheduler.bootstrapped(state, game)
-        ]
-        resting = {wait.game for wait in waits}
         bodies = []
         for number in range(max(0, missing)):
             game = self._scheduler.pick_weighted_config(state, now, resting)
@@ -87,7 +90,7 @@ class QueuePopulator:
             )
             bodies.append(body)
             state, _ = apply(state, Command(client="populator", sequence=number + 1, at=now, body=body))
-        return bodies, waits
+        return bodies
 
 
 def without(state: ClusterState, gone: set[str]) -> ClusterState:

@@ -8,6 +8,7 @@ drawn, so the same state gives the same choice and no configuration starves.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from math import ceil
 
 from config.schema import Settings
@@ -22,7 +23,8 @@ from managers.training_coordinator import TrainingCoordinator
 
 STALE_H = 6.0  # games as old as this are as stale as can be
 VELOCITY_ELO_PER_H = 100.0  # a gain as fast as this counts fully
-MEMORY_S = 3600.0  # over which received shares are counted
+MEMORY_S = 3600.0  # over which received shares are counted, at least
+MEMORY_ROUNDS = 2.0  # in which a single core reaches every floor, that are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +79,39 @@ class SelfplayScheduler:
         weight = curriculum_weights(state, self._settings, now)[game]
         spread = curriculum.weight_max - curriculum.weight_min
         return {
-            "staleness": weights.staleness * (min(1.0, (now - newest) / 3600 / STALE_H) if newest else 1.0),
+            "staleness": weights.staleness * (min(1.0, max(0.0, now - newest) / 3600 / STALE_H) if newest else 1.0),
             "elo_velocity": weights.elo_velocity * min(1.0, max(0.0, elo_velocity(learner)) / VELOCITY_ELO_PER_H),
             "curriculum": weights.curriculum * ((weight - curriculum.weight_min) / spread if spread else 0.5),
             "quality": weights.quality * _quality(learner),
             "data_deficit": weights.data_deficit * max(0.0, 1 - since / least),
         }
 
+    @property
+    def memory_s(self) -> float:
+        """How long received games count: whoever is forgotten before the last one has played would play twice."""
+        floor = self._settings.scheduler.floor(len(self._settings.games))
+        job_s = 60 * self._settings.selfplay.minutes_per_job
+        return max(MEMORY_S, MEMORY_ROUNDS * job_s / floor) if floor else MEMORY_S
+
     def received(self, state: ClusterState, now: float) -> Mapping[str, float]:
         """Core-seconds of selfplay that each configuration had lately, those of waiting jobs ahead of time."""
         found = dict.fromkeys(self._settings.games, 0.0)
-        for job in (*state.jobs.active.values(), *state.jobs.finished.values()):
+        lately = takewhile(
+            lambda job: now - (job.ended_at or 0.0) <= self.memory_s, reversed(state.jobs.finished.values())
+        )
+        for job in (*state.jobs.active.values(), *lately):
             if job.kind == "selfplay" and job.game in found:
                 found[job.game] += self._core_seconds(job, now)
         return found
 
     def bootstrapped(self, state: ClusterState, game: str) -> bool:
-        """Whether the heuristic has played its games: more of them would only crowd out those of the first net."""
+        """Whether the heuristic has played what the first net needs: more would crowd out the games of that net."""
         selfplay, learner = self._settings.selfplay, state.learner(game)
         return (
             selfplay.bootstrap == "heuristic"
             and learner.current is None
             and learner.total.games >= max(1, selfplay.bootstrap_games)
+            and self._training.rows_suffice(state, game)
         )
 
     def model_of(self, state: ClusterState, game: str) -> str:
@@ -130,9 +143,7 @@ class SelfplayScheduler:
         if job.ended_at is None:
             started = now if job.started_at is None else job.started_at
             return job.cores * max(60 * self._settings.selfplay.minutes_per_job, now - started)
-        if job.started_at is None or now - job.ended_at > MEMORY_S:
-            return 0.0
-        return job.cores * (job.ended_at - job.started_at)
+        return 0.0 if job.started_at is None else job.cores * (job.ended_at - job.started_at)
 
 
 def _quality(learner: Learner) -> float:

@@ -1,14 +1,15 @@
 """ShadowTournament: the champion meets those it is held to, every few minutes.
 
 Right after an installation its games come one batch after the other, until enough of them are there to see a disaster;
-then at intervals. They are the canary of the rollback and keep the ratings fresh.
+then at intervals. They are the canary of the rollback and keep the ratings fresh. Those of a former champion end: the
+new one must not wait for them.
 """
 
 from config.schema import Settings
 from managers.decision import Decision, Wait, paused
 from managers.state.apply import seed_of
 from managers.state.cluster_state import ClusterState
-from managers.state.commands import Enqueue
+from managers.state.commands import Cancel, Enqueue
 from managers.state.learners import Learner
 from managers.state.tasks import CanaryTask
 from ringrift_core.game.config_key import ConfigKey
@@ -29,8 +30,12 @@ class ShadowTournament:
     def _decide(self, state: ClusterState, game: str, now: float) -> Decision:
         learner = state.learner(game)
         reign, opponents = learner.reign, opponents_of(learner)
-        if reign is None or not opponents or state.jobs.of(game, "canary"):
-            return Decision()
+        under_way = state.jobs.of(game, "canary")
+        if reign is None or not opponents or under_way:
+            return Decision(tuple(
+                Cancel(job=job.id, reason="whom it watches is not champion any more")
+                for job in under_way if isinstance(job.task, CanaryTask) and job.task.model != learner.champion
+            ))  # fmt: skip
         pause = paused(state, game, "canary", now)
         if pause is not None:
             return Decision(waits=(pause,))

@@ -66,7 +66,7 @@ class UnifiedSignalComputer:
             elo=None if rating is None else rating[0],
             elo_margin=None if rating is None else rating[1],
             elo_per_h=elo_velocity(learner),
-            freshness_h=(now - total.newest_at) / 3600 if total.newest_at else None,
+            freshness_h=max(0.0, now - total.newest_at) / 3600 if total.newest_at else None,
             new_games=since,
             games_wanted=least,
             rows_per_new_row=current.samples_total / total.rows if current is not None and total.rows else 0.0,

@@ -26,12 +26,14 @@ class TrainingCoordinator:
         self._settings = settings
 
     def decide(self, state: ClusterState, now: float) -> Decision:
-        """Training jobs to queue, for every configuration."""
-        decisions = (self._decide(state, game, now) for game in self._settings.games)
-        return sum(decisions, Decision())
+        """Training jobs to queue; the configuration that was trained longest ago comes first."""
+        decision = Decision()
+        for game in sorted(self._settings.games, key=lambda game: state.learner(game).trained_at or 0.0):
+            decision += self._decide(state, game, now, len(decision.bodies))
+        return decision
 
-    def _decide(self, state: ClusterState, game: str, now: float) -> Decision:
-        why = self.obstacle(state, game, now)
+    def _decide(self, state: ClusterState, game: str, now: float, others: int) -> Decision:
+        why = self.obstacle(state, game, now, others)
         if why is not None:
             return Decision(waits=(Wait(game, "training", why),))
         try:
@@ -84,14 +86,22 @@ class TrainingCoordinator:
             precision=training.precision,
         )
 
-    def obstacle(self, state: ClusterState, game: str, now: float) -> str | None:
-        """Why no training is queued now; None when nothing stands in the way."""
+    def rows_suffice(self, state: ClusterState, game: str) -> bool:
+        """Whether the next run would find the rows that it needs."""
+        try:
+            self.training_task(state, game)
+        except RulesError:
+            return False
+        return True
+
+    def obstacle(self, state: ClusterState, game: str, now: float, others: int = 0) -> str | None:
+        """Why no training is queued now, beside `others` that are about to be; None: nothing stands in the way."""
         training, learner = self._settings.training, state.learner(game)
         running = [job for job in state.jobs.active.values() if job.kind == "training"]
         if any(job.game == game for job in running):
             return "a run is under way"
-        if len(running) >= training.max_concurrent_jobs:
-            return f"{len(running)} runs of other configurations are under way"
+        if len(running) + others >= training.max_concurrent_jobs:
+            return f"{len(running) + others} runs of other configurations are under way"
         pause = paused(state, game, "training", now)
         if pause is not None:
             return pause.why
@@ -106,7 +116,7 @@ class TrainingCoordinator:
 
     def games_wanted(self, learner: Learner) -> tuple[int, int]:
         """How many games the next run needs, and how many have come since the last one."""
-        first = not learner.nets
+        first = learner.current is None  # a net that a person brought is no beginning
         bootstrap = self._settings.selfplay.bootstrap == "heuristic" and first
         least = self._settings.selfplay.bootstrap_games if bootstrap else 0
         least = max(least, self._settings.training.trigger_threshold_games if not bootstrap else 1)

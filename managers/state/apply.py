@@ -163,6 +163,8 @@ def _trained(change: Change, learner: Learner, job: Job, task: TrainingTask, out
     learner = learner.model_copy(
         update={"trained_rows": task.rows_made, "trained_games": task.games_made, "trained_at": change.now}
     )
+    if task.gate is None:  # no games will say whether it is a disaster, and the next net goes on from this one
+        learner = learner.model_copy(update={"current": outcome.candidate})
     change.learner(learner)
     change.note(What.CANDIDATE_ADDED, game=job.game, job=job.id)
     if task.gate is not None:
