@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from config.schema import Settings
 from managers.launcher.local_launcher import LauncherSettings, LocalLauncher
 from managers.node_folder import NodeFolder
-from managers.pipeline import Pipeline
+from managers.pipeline import EVERYTHING, Duty, Pipeline
 from managers.ports import Report
 from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
 from managers.state.cluster_state import ClusterState, Result
@@ -28,7 +28,10 @@ async def opened_state(settings: Settings) -> AsyncIterator[LocalConsensus[Clust
 
 @asynccontextmanager
 async def running_node(
-    settings: Settings, on_report: Callable[[Job, Report], None] = lambda _job, _report: None
+    settings: Settings,
+    on_report: Callable[[Job, Report], None] = lambda _job, _report: None,
+    *,
+    duty: Duty = EVERYTHING,
 ) -> AsyncIterator[Pipeline]:
     """A cluster of one that works until the block ends."""
     folder = NodeFolder(settings.node.data_dir.absolute())
@@ -45,6 +48,7 @@ async def running_node(
                 folder,
                 clock,
                 session=1 if member is None else member.session + 1,
+                duty=duty,
                 on_report=on_report,
             ) as pipeline,
         ):
