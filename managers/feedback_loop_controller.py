@@ -58,6 +58,8 @@ class FeedbackLoopController:
                 continue
             if job.task.champion != learner.champion:
                 yield Cancel(job=job.id, reason="the champion it would meet is not champion any more")
+            elif job.task.form.asked:
+                continue
             elif job.status is JobStatus.QUEUED and newest is not None and job.task.candidate != newest.sha256:
                 yield Cancel(job=job.id, reason="a newer candidate waits")
 

@@ -62,6 +62,10 @@ class NodeFolder:
         """The folder of a training run."""
         return self.job(name) / "run"
 
+    def dry_run(self, name: str) -> Path:
+        """What a gauntlet outside the state goes on from."""
+        return self.root / "data" / "dry_runs" / name
+
     def net(self, sha256: str) -> Path:
         """The file of a net in the registry."""
         return self.models / "versions" / f"{sha256}.pth"

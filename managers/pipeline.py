@@ -28,13 +28,17 @@ from managers.dispatcher import Dispatcher
 from managers.feedback_loop_controller import FeedbackLoopController
 from managers.job_manager import JobManager, NodeIdentity
 from managers.job_reaper import JobReaper
+from managers.manual_promotion import ManualPromotion
+from managers.manual_rollback import ManualRollback
 from managers.model_installer import Finding, ModelInstaller
+from managers.net_intake import NetIntake
 from managers.node_events import NodeEvents
 from managers.node_folder import NodeFolder
 from managers.ports import Launcher
 from managers.promotion_controller import PromotionController
+from managers.promotion_desk import PromotionDesk
 from managers.proposer import Clock, Proposer
-from managers.queue_populator import QueuePopulator
+from managers.queue_populator import QueuePopulator, without
 from managers.resource_watch import Resources, ResourceWatch
 from managers.rollback_manager import RollbackManager
 from managers.runtime.event_router import EventRouter
@@ -46,6 +50,7 @@ from managers.selfplay_scheduler import SelfplayScheduler
 from managers.shadow_tournament import ShadowTournament
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Join, TakeRole
+from managers.state.jobs import JobStatus
 from managers.state.local_consensus import LocalConsensus
 from managers.training_coordinator import TrainingCoordinator
 from ringrift_core.errors import RingriftError, StorageError
@@ -62,6 +67,25 @@ CLEAN_S = 300.0
 
 logger = logging.getLogger(__name__)
 Decide = Callable[[ClusterState, float], Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What a node does: all of it, or parts."""
+
+    without: frozenset[str] = frozenset()  # services that it does not run
+    kinds: frozenset[str] | None = None  # of jobs that it starts; None: all
+
+
+EVERYTHING = Duty()
+EVALUATION = Duty(  # gauntlets, shadow tournaments, promotions, rollbacks: nothing is learned
+    without=frozenset({"QUEUE_POPULATOR", "TRAINING_COORDINATOR", "DATA_COUNTER"}),
+    kinds=frozenset({"gauntlet", "canary"}),
+)
+REQUESTS = Duty(  # what people ask for, and nothing by itself
+    without=EVALUATION.without | {"FEEDBACK_LOOP", "SHADOW_TOURNAMENT", "AUTO_PROMOTION", "ROLLBACK"},
+    kinds=frozenset({"gauntlet"}),
+)
 
 
 @dataclass(slots=True)
@@ -87,13 +111,14 @@ class Pipeline:
         *,
         session: int,
         router: EventRouter,
-        rng: np.random.Generator | None = None,
+        duty: Duty = EVERYTHING,
     ) -> None:
         """`session` is greater than that of any earlier life of the node."""
         self.settings = settings
         self.consensus = consensus
         self.folder = folder
         self.clock = clock
+        self.duty = duty
         self.identity = NodeIdentity(settings.node.node_id, session)
         self.standing = Standing()
         self.scheduler = SelfplayScheduler(settings)
@@ -110,9 +135,13 @@ class Pipeline:
         self._data = DataCounter(settings, folder)
         self._proposers: dict[str, Proposer] = {}
         self._wakes: list[asyncio.Event] = []
+        intake, proposer = NetIntake(folder, clock), self.proposer("requests")
+        self.promotion = ManualPromotion(settings, consensus, proposer, folder, intake.admit, self.promotions)
+        self.rollback = ManualRollback(settings, consensus, proposer, folder, clock)
+        self.desk = PromotionDesk(self.promotion)
         self.supervisor = Supervisor(
             self._services(),
-            rng or np.random.default_rng(session),
+            np.random.default_rng(session),
             on_change=ServiceEvents(router, settings.node.node_id),
         )
         self._stack = AsyncExitStack()
@@ -177,8 +206,9 @@ class Pipeline:
             self._service("MODEL_DISTRIBUTION", self._install),
             self._service("DATA_COUNTER", self._count),
             self._service("RESOURCE_WATCH", self._watch),
+            Service(name="PROMOTION_DESK", run=self._serve_requests),
         ]
-        return services
+        return [service for service in services if service.name not in self.duty.without]
 
     def _service(self, name: str, run: Callable[[Beat], Awaitable[None]], *, critical: bool = False) -> Service:
         async def body(beat: Beat) -> None:
@@ -216,11 +246,22 @@ class Pipeline:
         async def look() -> None:
             resources = self.standing.resources
             unfit = {self.identity.node: resources.unfit} if resources is not None and resources.unfit else {}
-            decision = dispatcher.decide(self.consensus.state, self.clock(), unfit)
+            decision = dispatcher.decide(self._on_duty(self.consensus.state), self.clock(), unfit)
             waits = tuple(Wait(game, "jobs", why) for why in unfit.values() for game in self.settings.games)
             await self._carry_out("DISPATCHER", proposer, Decision(decision.bodies, waits))
 
         await self._every(look, beat)
+
+    def _on_duty(self, state: ClusterState) -> ClusterState:
+        """The state without the queued jobs that this node does not start."""
+        kinds = self.duty.kinds
+        if kinds is None:
+            return state
+        queued = (job for job in state.jobs.active.values() if job.status is JobStatus.QUEUED)
+        return without(state, {job.id for job in queued if job.kind not in kinds})
+
+    async def _serve_requests(self, beat: Beat) -> None:
+        await self.desk.run(beat)
 
     async def _run_jobs(self, beat: Beat) -> None:
         async def look() -> None:

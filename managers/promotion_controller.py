@@ -44,7 +44,7 @@ class PromotionController:
         net = promotable(learner)
         if net is None:
             return Decision()
-        why = self._restraint(learner, now)
+        why = self._restraint(learner, net, now)
         if why is not None:
             return Decision(waits=(Wait(learner.game, "promotion", why),))
         return self.promotion_of(learner, net)
@@ -82,10 +82,13 @@ class PromotionController:
         )
         return Decision((body,))
 
-    def _restraint(self, learner: Learner, now: float) -> str | None:
+    def _restraint(self, learner: Learner, net: Net, now: float) -> str | None:
         promotion = self._settings.promotion
         if not promotion.auto_promote:
-            return "a net has passed; promotion.auto_promote (RINGRIFT_AUTO_PROMOTE) is false: `ringrift promote` it"
+            return (
+                "a net has passed; promotion.auto_promote (RINGRIFT_AUTO_PROMOTE) is false: "
+                f"`ringrift promote --game {learner.game} --model models/versions/{net.sha256}.pth`"
+            )
         recent = sum(reign.kind == "gate" and now - reign.at < DAY_S for reign in learner.reigns)
         if promotion.max_promotions_per_day is not None and recent >= promotion.max_promotions_per_day:
             return f"{recent} promotions in 24 hours are as many as promotion.max_promotions_per_day allows"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from config.schema import Settings
 from managers.decision import Decision, Wait
 from managers.state.cluster_state import ClusterState
-from managers.state.commands import Body, HoldRollbacks, RollBack
+from managers.state.commands import HoldRollbacks, RollBack
 from managers.state.learners import Learner
 from managers.state.learners import Rollback as StateRollback
 from ringrift_core.game.config_key import ConfigKey
@@ -55,7 +55,7 @@ class RollbackManager:
             return None
         return self._policy.should_rollback(observations_of(learner), utc(now))
 
-    def rollback(self, learner: Learner, trigger: Trigger, reason: str, to: str | None = None) -> Body | None:
+    def rollback(self, learner: Learner, trigger: Trigger, reason: str, to: str | None = None) -> RollBack | None:
         """The command that takes the champion back, to the net before it where nothing else is said."""
         target = to or learner.previous
         if learner.champion is None or target is None:
@@ -72,7 +72,7 @@ class RollbackManager:
         if decision.action is Action.HALT or decision.trigger is None:
             return Decision((HoldRollbacks(game=learner.game, reason=decision.reason),))
         body = self.rollback(learner, decision.trigger, decision.reason)
-        assert isinstance(body, RollBack), "the policy holds where there is nothing to go back to"
+        assert body is not None, "the policy holds where there is nothing to go back to"
         found = {name: None if value is None else float(value) for name, value in asdict(decision.statistics).items()}
         return Decision((body.model_copy(update={"metrics": found}),))
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from config.schema import Settings
 from managers.launcher.local_launcher import LauncherSettings, LocalLauncher
 from managers.node_folder import NodeFolder
-from managers.pipeline import Pipeline
+from managers.pipeline import EVERYTHING, Duty, Pipeline
 from managers.runtime.event_router import EventRouter
 from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
 from managers.state.cluster_state import ClusterState, Result
@@ -26,7 +26,7 @@ async def opened_state(settings: Settings) -> AsyncIterator[LocalConsensus[Clust
 
 
 @asynccontextmanager
-async def running_node(settings: Settings) -> AsyncIterator[Pipeline]:
+async def running_node(settings: Settings, *, duty: Duty = EVERYTHING) -> AsyncIterator[Pipeline]:
     """A cluster of one that works until the block ends."""
     folder = NodeFolder(settings.node.data_dir.absolute())
     async with opened_state(settings) as consensus:
@@ -46,6 +46,7 @@ async def running_node(settings: Settings) -> AsyncIterator[Pipeline]:
                 clock,
                 session=session,
                 router=router,
+                duty=duty,
             ) as pipeline,
         ):
             yield pipeline

@@ -19,6 +19,7 @@ from p2p.cli.options import (
     now_s,
     prepare,
 )
+from p2p.cli.promote import promote
 from ringrift_core.errors import RingriftError
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(bench, name="bench")
+app.command()(promote)
 net = typer.Typer(help="Checkpoints of nets.", no_args_is_help=True)
 app.add_typer(net, name="net")
 shards = typer.Typer(help="Look into shards of selfplay games and check them.", no_args_is_help=True)
