@@ -26,7 +26,7 @@ from managers.data_counter import DataCounter
 from managers.decision import Decision, Wait
 from managers.dispatcher import Dispatcher
 from managers.feedback_loop_controller import FeedbackLoopController
-from managers.job_manager import JobManager, NodeIdentity
+from managers.job_manager import JobManager, NodeIdentity, OnReport
 from managers.job_reaper import JobReaper
 from managers.manual_promotion import ManualPromotion
 from managers.manual_rollback import ManualRollback
@@ -34,7 +34,7 @@ from managers.model_installer import Finding, ModelInstaller
 from managers.net_intake import NetIntake
 from managers.node_events import NodeEvents
 from managers.node_folder import NodeFolder
-from managers.ports import Launcher
+from managers.ports import Launcher, Report
 from managers.promotion_controller import PromotionController
 from managers.promotion_desk import PromotionDesk
 from managers.proposer import Clock, Proposer
@@ -50,7 +50,7 @@ from managers.selfplay_scheduler import SelfplayScheduler
 from managers.shadow_tournament import ShadowTournament
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Join, TakeRole
-from managers.state.jobs import JobStatus
+from managers.state.jobs import Job, JobStatus
 from managers.state.local_consensus import LocalConsensus
 from managers.training_coordinator import TrainingCoordinator
 from ringrift_core.errors import RingriftError, StorageError
@@ -127,8 +127,9 @@ class Pipeline:
         self.rollbacks = RollbackManager(settings)
         self.training = TrainingCoordinator(settings)
         self.router = router
+        self.report_listeners: list[OnReport] = []  # each is called with every report of a job; it must not raise
         self._events = NodeEvents(router, settings.node.node_id, time.monotonic)
-        self.jobs = JobManager(self.identity, settings, folder, launcher, self.proposer, self._events.reported)
+        self.jobs = JobManager(self.identity, settings, folder, launcher, self.proposer, self._reported)
         self._launcher = launcher
         self._reaper = JobReaper(settings, began_at=time.monotonic())
         self._resources = ResourceWatch(settings, folder.root)
@@ -370,6 +371,11 @@ class Pipeline:
             answer = await proposer.propose(body)
             if not answer.accepted:
                 raise RingriftError(f"the node cannot begin: {answer.reason}")
+
+    def _reported(self, job: Job, report: Report) -> None:
+        self._events.reported(job, report)
+        for listener in self.report_listeners:
+            listener(job, report)
 
     def _changed(self, before: ClusterState, after: ClusterState, result: Result) -> None:
         self._events.changed(before, after, result)

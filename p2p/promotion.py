@@ -129,7 +129,8 @@ async def _promote(settings: Settings, wish: PromoteWish, net: AdmittedNet, say:
     except NotRunning:
         pass
     where = (model_path, wish.key.board_type, wish.key.players)
-    async with running_node(settings, lambda _job, report: _tell(say, report), duty=REQUESTS) as node:
+    async with running_node(settings, duty=REQUESTS) as node:
+        node.report_listeners.append(lambda _job, report: _tell(say, report))
         if wish.force:
             return await node.promotion.force(*where, wish.reason)
         return await node.promotion.evaluate_and_promote(*where, wish.games)

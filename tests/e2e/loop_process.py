@@ -2,8 +2,8 @@
 
 `python -m tests.e2e.loop_process FOLDER [MODE..]`: one JSON line per accepted command, after it is durable and applied,
 and per report of a job. Standard input takes `halt`, `resume` and `crown` (the newest net becomes champion by hand),
-one a line; its end ends the life in good order. Modes are ungated (candidates become champions without a gauntlet) and the
-planted bugs early (a command is acknowledged and applied one write before it is durable) and unswept (what earlier
+one a line; its end ends the life in good order. Modes are ungated (candidates become champions without a gauntlet) and
+the planted bugs early (a command is acknowledged and applied one write before it is durable) and unswept (what earlier
 lives have left is not ended).
 """
 
@@ -106,7 +106,8 @@ def reported(job: Job, report: Report) -> None:
 
 async def live(settings: Settings) -> None:
     """One life, until standard input ends."""
-    async with running_node(settings, reported) as pipeline:
+    async with running_node(settings) as pipeline:
+        pipeline.report_listeners.append(reported)
         pipeline.consensus.on_applied(applied)
         say({"up": pipeline.identity.session, "seq": pipeline.consensus.state.seq})
         orders = asyncio.StreamReader()
