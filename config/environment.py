@@ -171,6 +171,12 @@ def cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "ringrift"
 
 
+def runtime_dir() -> Path | None:
+    """The folder of this user for sockets, where the system has one (`$XDG_RUNTIME_DIR`)."""
+    chosen = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(chosen) if chosen else None
+
+
 def promotion_rates() -> dict[str, float]:
     """Win rates wished for, by opponent (random, heuristic, champion), of those that are set."""
     rates = ((opponent, value_of(name, os.environ)) for opponent, name in RATES.items())
