@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from managers.line import Line
 from managers.runtime.service import ServiceStatus, State
 from managers.state.record import Record
 
@@ -13,8 +14,8 @@ class Health(Record):
     """The answer of `/health`."""
 
     status: Literal["ok", "halted", "failing"]
-    reasons: tuple[str, ...] = ()  # why it fails
-    degraded: tuple[str, ...] = ()  # services that are down and that the loop can do without for a while
+    reasons: tuple[Line, ...] = ()  # why it fails
+    degraded: tuple[Line, ...] = ()  # services that are down and that the loop can do without for a while
 
 
 def health_of(services: Iterable[ServiceStatus], trouble: str, *, halted: bool) -> Health:

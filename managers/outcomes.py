@@ -6,10 +6,11 @@ Nothing in the pipeline listens to them.
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+from managers.line import Line
 from managers.state.cluster_state import ClusterState, Result, Transition, What
 from managers.state.jobs import Job
 from managers.state.learners import Learner
-from managers.state.record import Record, Text, Time
+from managers.state.record import Record, Time
 from managers.state.tasks import GauntletOutcome, GauntletTask, TrainingOutcome, TrainingTask
 
 DIGEST_CHARS = 10  # of a net, as people read it
@@ -24,7 +25,7 @@ class Outcome(Record):
     job: str | None = None
     node: str | None = None
     weight: Literal["outcome", "step", "trouble"]  # what the loop is for; how it gets there; what went wrong
-    text: Text
+    text: Line
 
 
 def outcomes_of(state: ClusterState, result: Result) -> Iterator[Outcome]:

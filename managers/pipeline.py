@@ -234,7 +234,7 @@ class Pipeline:
             for finding in (*found, *damaged):
                 if finding not in self.standing.findings:
                     log = logger.info if finding.what == "installed" else logger.error
-                    log("canonical net of %s: %s: %s", finding.game, finding.what, finding.text)
+                    log("distribution: canonical net of %s: %s: %s", finding.game, finding.what, finding.text)
             self.standing.findings = (*(it for it in found if it.what != "installed"), *damaged)
 
         await self._every(look, beat)

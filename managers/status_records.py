@@ -3,33 +3,22 @@
 Times are unix seconds, `in_s` and `uptime_s` seconds; lists are bounded, texts are cut.
 """
 
-from typing import Annotated, Literal
-
-from pydantic import AfterValidator
+from typing import Literal
 
 from managers.health import Health
+from managers.line import Line
 from managers.outcomes import Outcome
 from managers.state.members import Halt
 from managers.state.record import Record
 
 FORM = "ringrift.status/1"
 STATUS_BYTES_MAX = 256 << 10
-LINE_MAX = 300  # characters of a text
 CANDIDATES_MAX = 5  # of a configuration, the latest
 JOBS_MAX = 100
 SERVICES_MAX = 64
 WAITS_MAX = 100
 FINDINGS_MAX = 50
 OUTCOMES_MAX = 30
-
-
-def one_line(text: str) -> str:
-    """A text as one line that is not too long."""
-    line = " ".join(text.split())
-    return line if len(line) <= LINE_MAX else f"{line[: LINE_MAX - 1]}…"
-
-
-Line = Annotated[str, AfterValidator(one_line)]
 
 
 class WinRate(Record):

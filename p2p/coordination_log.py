@@ -8,8 +8,10 @@ and counted. The file is bounded: a full one becomes `coordination.log.1`, and s
 
 import logging
 import queue
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from pathlib import Path
@@ -20,6 +22,7 @@ NAME = "coordination.log"
 BYTES_MAX = 5 << 20  # of one file
 FILES_MAX = 4  # older ones
 WAITING_MAX = 10_000  # lines
+END_S = 5.0  # for the last lines
 LINE_CHARS_MAX = 8_000  # a traceback is one line
 NOISY = ("asyncio", "aiohttp")  # below warnings they say nothing of the loop
 
@@ -45,8 +48,11 @@ def logging_to(folder: Path, *, debug: bool) -> Iterator[None]:
         root.removeHandler(handler)
         root.setLevel(before)
         handler.make_room()
-        listener.stop()
-        file.close()
+        stopping = threading.Thread(target=listener.stop, daemon=True, name="end of the log")
+        stopping.start()
+        stopping.join(END_S)
+        if not stopping.is_alive():
+            file.close()
 
 
 class LineFormatter(logging.Formatter):
@@ -72,10 +78,11 @@ class BoundedHandler(QueueHandler):
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         """The record as another thread may read it, its traceback as text."""
+        plain = copy(record)
         if record.exc_info and not record.exc_text:
-            record.exc_text = logging.Formatter().formatException(record.exc_info)
-        record.msg, record.args, record.exc_info = record.getMessage(), None, None
-        return record
+            plain.exc_text = logging.Formatter().formatException(record.exc_info)
+        plain.msg, plain.args, plain.exc_info = record.getMessage(), None, None
+        return plain
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Never waits."""

@@ -28,7 +28,7 @@ async def request(
 ) -> dict[str, object]:
     """The answer of the loop in a data folder, an object.
 
-    NotRunning when there is no loop, RequestError with its words when it refuses, RingriftError when it gives no answer.
+    NotRunning when there is no loop, RequestError with its words when it refuses, RingriftError without an answer.
     """
     content = await fetch(data_dir, method, path, body, timeout_s=timeout_s)
     try:
