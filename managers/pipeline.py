@@ -121,6 +121,7 @@ class Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            await self.supervisor.stop("DISPATCHER")  # what is given back stays with nobody
             await self.jobs.close(self.consensus.state)
         finally:
             await self._stack.__aexit__(kind, error, trace)

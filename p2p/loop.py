@@ -30,6 +30,7 @@ from managers.state.commands import HaltAll, ResumeAll
 from managers.status_board import StatusBoard
 from managers.status_records import Status
 from managers.steady_clock import SteadyClock
+from p2p.http.loop_api import ADMIN
 from p2p.http.loop_server import listening
 from p2p.orchestrator import running_node
 from ringrift_core.errors import RingriftError
@@ -39,7 +40,6 @@ REFRESH_S = 1.0  # between two statuses
 REFRESH_TIMEOUT_S = 30.0
 ORDER_S = 10.0  # for a halt to be written
 INSTALL_LOOKS = 60  # a second apart, for the last champion to be installed
-BY = "admin"  # whoever can reach the socket
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # Routes beside those of loop_api, made for the pipeline that runs
@@ -117,12 +117,12 @@ class LoopDoor:
     async def halt(self, reason: str) -> Result:
         """Stop all jobs and start no others; TimeoutError when that cannot be written."""
         async with asyncio.timeout(ORDER_S):
-            return await self._pipeline.proposer("ADMIN").propose(HaltAll(by=BY, reason=reason))
+            return await self._pipeline.proposer("ADMIN").propose(HaltAll(by=ADMIN, reason=reason))
 
     async def resume(self) -> Result:
         """Go on; TimeoutError when that cannot be written."""
         async with asyncio.timeout(ORDER_S):
-            return await self._pipeline.proposer("ADMIN").propose(ResumeAll(by=BY))
+            return await self._pipeline.proposer("ADMIN").propose(ResumeAll(by=ADMIN))
 
 
 async def run_loop(settings: Settings, wish: LoopWish, screen: Screen) -> int:

@@ -104,6 +104,7 @@ def settings_of(
 
 def run(settings: "Settings", minutes: float | None, champions: int | None, *, plain: bool, as_json: bool) -> int:
     """Run the loop in the foreground; the exit code."""
+    refuse_second(settings)
     from managers.node_folder import NodeFolder
     from managers.resource_watch import memory_refusal
     from managers.runtime import ServiceFailedError
@@ -114,7 +115,6 @@ def run(settings: "Settings", minutes: float | None, champions: int | None, *, p
 
     if (refusal := memory_refusal(settings)) is not None:
         raise RingriftError(refusal)
-    refuse_second(settings)
     if not settings.node.disable_local_tasks:
         prepare()
     logs = NodeFolder(settings.node.data_dir.absolute()).logs
@@ -231,11 +231,10 @@ async def live_status(settings: "Settings") -> "Status":
 
 async def asked(settings: "Settings") -> "Status":
     """What the loop of the folder says, else what is in the folder."""
-    from managers.state.members import Member
     from managers.status import Sight, status_of
     from managers.steady_clock import SteadyClock
     from p2p.http.loop_client import NotRunning
-    from p2p.orchestrator import opened_state
+    from p2p.orchestrator import named_as_before, opened_state
 
     try:
         return await live_status(settings)
@@ -243,7 +242,8 @@ async def asked(settings: "Settings") -> "Status":
         refuse_stranger(settings)
     async with opened_state(settings) as consensus:
         state = consensus.state
-        member: Member | None = state.members.get(settings.node.node_id)
+        settings = named_as_before(settings, state)
+        member = state.members.get(settings.node.node_id)
         sight = Sight(
             state=state,
             settings=settings,
@@ -267,9 +267,7 @@ def order(settings: "Settings", name: str, reason: str, *, as_json: bool) -> Non
 
 async def ordered(settings: "Settings", name: str, reason: str) -> tuple[bool, str]:
     """Whether the order changed anything, and why not."""
-    from managers.state.commands import HaltAll, ResumeAll
     from p2p.http.loop_client import NotRunning, request
-    from p2p.loop import BY
 
     try:
         body = {"reason": reason} if name == "halt" else {}
@@ -277,7 +275,10 @@ async def ordered(settings: "Settings", name: str, reason: str) -> tuple[bool, s
         return bool(answer.get("changed")), str(answer.get("reason", ""))
     except NotRunning:
         refuse_stranger(settings)
-    result = await written(settings, HaltAll(by=BY, reason=reason) if name == "halt" else ResumeAll(by=BY))
+    from managers.state.commands import HaltAll, ResumeAll
+    from p2p.http.loop_api import ADMIN
+
+    result = await written(settings, HaltAll(by=ADMIN, reason=reason) if name == "halt" else ResumeAll(by=ADMIN))
     return result.accepted, result.reason
 
 

@@ -9,6 +9,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -41,15 +42,25 @@ class Writer:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self.put(None)
+        while True:
+            try:
+                self._waiting.put_nowait(None)
+                break
+            except queue.Full:
+                self._skip()
         self._thread.join(CLOSE_S)
 
-    def put(self, piece: Callable[[], None] | None) -> None:
+    def put(self, piece: Callable[[], None]) -> None:
         """Write it soon; left out when too many wait."""
         try:
             self._waiting.put_nowait(piece)
         except queue.Full:
             return
+
+    def _skip(self) -> None:
+        """Leave out the oldest piece; its thread may have taken it meanwhile."""
+        with suppress(queue.Empty):
+            self._waiting.get_nowait()
 
     def _work(self) -> None:
         while (piece := self._waiting.get()) is not None:

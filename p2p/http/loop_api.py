@@ -26,6 +26,7 @@ BODY_BYTES_MAX = 64 << 10
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 NO_REASON = "no reason given"
+ADMIN = "admin"  # whoever can reach the socket
 
 
 class LoopDoor(Protocol):
