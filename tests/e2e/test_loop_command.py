@@ -55,10 +55,11 @@ def job_processes(folder: Path) -> list[int]:
 class Running:
     """A loop and its questions."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, works: bool) -> None:
         self.folder = folder
         self.port = free_port()
-        sets = [word for setting in (*SETTINGS, f"node.metrics_port={self.port}") for word in ("--set", setting)]
+        own = (f"node.metrics_port={self.port}", f"node.disable_local_tasks={'false' if works else 'true'}")
+        sets = [word for setting in (*SETTINGS, *own) for word in ("--set", setting)]
         self.command = [str(RINGRIFT), "loop", "--data-dir", str(folder), "--cores", "1", "--json", *sets]
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -82,9 +83,9 @@ class Running:
         return any(job["status"] == "running" for job in self.status()["jobs"])  # type: ignore[attr-defined]
 
 
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Running]:
-    running = Running(tmp_path / "node")
+@pytest.fixture(params=[True])
+def loop(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
+    running = Running(tmp_path / "node", works=request.param)
     try:
         yield running
     finally:
@@ -129,6 +130,7 @@ def test_a_loop_is_run_asked_halted_resumed_and_ended(loop: Running):
     assert [job["status"] for job in after["jobs"]] == ["queued"], "what was given back belongs to nobody"
 
 
+@pytest.mark.parametrize("loop", [False], indirect=True)
 def test_a_halt_outlives_the_loop_and_can_be_said_without_one(loop: Running):
     folder = str(loop.folder)
     wait_for(loop.answers, "the loop to answer")
