@@ -352,7 +352,7 @@ class Pipeline:
         if (finding.game, finding.what, finding.sha256) in known:
             return
         log = logger.info if finding.what == "installed" else logger.error
-        log("canonical net of %s: %s: %s", finding.game, finding.what, finding.text)
+        log("distribution: canonical net of %s: %s: %s", finding.game, finding.what, finding.text)
         champion = self.consensus.state.learner(finding.game).champion
         if finding.what == "damaged" and champion is not None:
             self._events.damaged(finding, champion)

@@ -80,8 +80,7 @@ class UnifiedSignalComputer:
 
 def rating_of(learner: Learner, sha256: str | None) -> tuple[float, float] | None:
     """Elo and its 95 % margin as a net is judged, with the gate's search."""
-    found = [rating for rating in learner.ratings if rating.sha256 == sha256]
-    best = max(found, key=lambda rating: rating.sims or 0, default=None)
+    best = learner.rating(sha256)
     return None if best is None else (best.elo, best.margin)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from config.environment import ConfigError
 from config.schema import Settings
 from managers.launcher.local_launcher import LauncherSettings, LocalLauncher
 from managers.node_folder import NodeFolder
@@ -30,6 +31,7 @@ async def running_node(settings: Settings, *, duty: Duty = EVERYTHING) -> AsyncI
     """A cluster of one that works until the block ends."""
     folder = NodeFolder(settings.node.data_dir.absolute())
     async with opened_state(settings) as consensus:
+        settings = named_as_before(settings, consensus.state)
         clock = SteadyClock(at_least=consensus.state.now)
         member = consensus.state.members.get(settings.node.node_id)
         watch = LauncherSettings(hang_s=settings.jobs.hang_seconds, stop_s=settings.jobs.stop_seconds)
@@ -50,3 +52,19 @@ async def running_node(settings: Settings, *, duty: Duty = EVERYTHING) -> AsyncI
             ) as pipeline,
         ):
             yield pipeline
+
+
+def named_as_before(settings: Settings, state: ClusterState) -> Settings:
+    """A folder keeps the name of its node, whatever the machine is called now; ConfigError when another one is said.
+
+    Data and jobs are counted by node: under a new name the same games would count twice.
+    """
+    known = tuple(state.members)
+    if not known or settings.node.node_id in known:
+        return settings
+    if "node_id" in settings.node.model_fields_set:
+        raise ConfigError(
+            f"{settings.node.data_dir.absolute()} is the folder of the node {known[0]}, not {settings.node.node_id}; "
+            "leave out node.node_id (RINGRIFT_NODE_ID), or choose another folder"
+        )
+    return settings.model_copy(update={"node": settings.node.model_copy(update={"node_id": known[0]})})

@@ -19,6 +19,7 @@ from managers.state.cluster_state import Answered, ClusterState, Result, Transit
 from managers.state.jobs import Job, JobStatus
 from managers.state.learners import Learner
 from managers.state.record import Refused
+from managers.state.tally import counted
 from managers.state.tasks import (
     CanaryOutcome,
     CanaryTask,
@@ -82,6 +83,7 @@ def apply(state: ClusterState, command: asked.Command) -> tuple[ClusterState, Re
     change = Change(state, seq=state.seq + 1, now=max(state.now, command.at))
     try:
         _REDUCERS[type(command.body)](change, command.body)
+        change.state = counted(change.state, tuple(change.transitions))
         change.update(seq=change.seq, now=change.now)
         result = Result(accepted=True, seq=change.seq, job=change.job, transitions=tuple(change.transitions))
     except Refused as refusal:

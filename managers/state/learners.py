@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from managers.state.record import Count, Digest, Game, Name, Record, Refused, Stem, Text, Time
+from managers.state.record import Count, Digest, Elo, Game, Name, Record, Refused, Stem, Text, Time
 from managers.state.tasks import (
     CanaryBlocks,
     CanaryOutcome,
@@ -70,6 +70,7 @@ class Reign(Record):
     replaced: Digest | None
     evidence: Stem | None
     reason: Text
+    elo: Elo | None = None  # its rating when the reign began
 
 
 class Rollback(Record):
@@ -136,6 +137,7 @@ class Learner(Record):
     held: Text = ""  # why automatic rollbacks stand still until a person has looked
     ratings: tuple[Rating, ...] = ()
     rated_at: Time | None = None
+    tally: dict[Name, Count] = Field(default_factory=dict)  # what ever happened (tally.py)
 
     @property
     def reign(self) -> Reign | None:
@@ -163,6 +165,11 @@ class Learner(Record):
             evaluations=sum(it.evaluations for it in counts),
             newest_at=max((it.newest_at for it in counts), default=0.0),
         )
+
+    def rating(self, sha256: str | None) -> Rating | None:
+        """A net as it is judged, with the gate's search."""
+        found = [rating for rating in self.ratings if rating.sha256 == sha256]
+        return max(found, key=lambda rating: rating.sims or 0, default=None)
 
     def anchors(self, most: int) -> tuple[str, ...]:
         """Former champions, the latest first, that a candidate must not have lost against."""
@@ -345,9 +352,11 @@ def with_net(learner: Learner, net: Net) -> Learner:
 
 def _crowned(learner: Learner, reign: Reign, baselines: tuple[Baseline, ...]) -> Learner:
     """A new reign: nothing was seen of it yet, its candidates are counted from one."""
+    rating = learner.rating(reign.sha256)
+    begun = reign.model_copy(update={"elo": None if rating is None else rating.elo})
     return learner.model_copy(
         update={
-            "reigns": (*learner.reigns, reign)[-REIGNS_MAX:],
+            "reigns": (*learner.reigns, begun)[-REIGNS_MAX:],
             "judged": 0,
             "baselines": baselines,
             "seen": (),

@@ -25,6 +25,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
 Listener = Callable[[S, S, R], None]
+SLOW_S = 30.0  # a write that takes longer is trouble
 LISTENERS_MAX = 16  # they run on the loop's thread after every record
 LOGGER = logging.getLogger(__name__)
 
@@ -80,6 +81,8 @@ class LocalConsensus(Consensus[S, R]):
         self._listeners: list[Listener[S, R]] = []
         self._waiting: deque[Proposal[R]] = deque()
         self._work = asyncio.Event()
+        self._refusal = ""  # why the latest write failed
+        self._writing_since: float | None = None  # on the loop's clock
         self._step = asyncio.Event()  # set, and replaced, whenever the version has gone up
         self._serving = False
         self._writer = ThreadPoolExecutor(1, "log-writer")
@@ -96,6 +99,13 @@ class LocalConsensus(Consensus[S, R]):
     def version(self) -> int:
         """The number of the last record that was applied."""
         return self._version
+
+    @property
+    def trouble(self) -> str:
+        """Why the state cannot be written to; "" when the latest write went well. To be asked on the loop's thread."""
+        since = self._writing_since
+        waited_s = 0.0 if since is None else asyncio.get_running_loop().time() - since
+        return f"the disk has not answered for {waited_s:.0f} s" if waited_s > SLOW_S else self._refusal
 
     def on_applied(self, listener: Listener[S, R]) -> None:
         """Call it with the states before and after and the result, after each record applied from now on.
@@ -186,13 +196,18 @@ class LocalConsensus(Consensus[S, R]):
         """Make a batch durable, then apply it; a batch that failed is never applied."""
         try:
             if self._log is not None:
+                self._writing_since = asyncio.get_running_loop().time()
                 await self._on_disk(partial(self._log.append, [proposal.body for proposal in batch]))
+            self._refusal = ""
         except StorageError as error:
-            _refuse(batch, str(error))
+            self._refusal = str(error)
+            _refuse(batch, self._refusal)
             return
         except BaseException:
             _refuse(batch, "the log was closed; this may have been written or not")
             raise
+        finally:
+            self._writing_since = None
         try:
             for proposal in batch:
                 self._apply(proposal)

@@ -14,6 +14,10 @@ from ringrift_core.errors import StorageError
 LOCK = "lock"
 
 
+class InUseError(StorageError):
+    """Another process has the folder; nothing was touched."""
+
+
 class LogFile(Protocol):
     """One open file."""
 
@@ -38,7 +42,7 @@ class LogFiles(Protocol):
         """The folder, as a person should read it."""
 
     def lock(self) -> None:
-        """Make the folder if there is none and keep every other user out; StorageError when there is one."""
+        """Make the folder if there is none and keep every other user out; InUseError when there is one."""
 
     def unlock(self) -> None:
         """Let others in."""
@@ -116,7 +120,7 @@ class DiskFiles:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            raise StorageError(
+            raise InUseError(
                 f"{self._folder}: another process keeps its log there: stop it, or choose another folder"
             ) from None
         self._lock = lock

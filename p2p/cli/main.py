@@ -8,6 +8,7 @@ import typer
 
 from config.environment import ConfigError
 from p2p.cli.bench import bench
+from p2p.cli.loop import loop
 from p2p.cli.options import (
     SEED_MAX,
     BoardOption,
@@ -28,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(loop)
 app.add_typer(bench, name="bench")
 app.command()(promote)
 net = typer.Typer(help="Checkpoints of nets.", no_args_is_help=True)

@@ -1,0 +1,50 @@
+"""How far a job has come, in a few words, from what it last reported."""
+
+from collections.abc import Mapping
+
+NUMBER_MAX = 1e15  # whoever reports more, or no number, reports nothing
+
+
+def progress_text(kind: str, report: Mapping[str, object]) -> str:
+    """A few words; "" where nothing was reported yet, or nothing that is known here."""
+    match kind:
+        case "selfplay":
+            games = number(report, "games")
+            return "" if games is None else f"{games:.0f} games"
+        case "training":
+            return _training(report)
+        case "gauntlet":
+            return _gauntlet(report)
+        case _:
+            met, opponents = number(report, "met"), number(report, "opponents")
+            return "" if met is None or opponents is None else f"{met:.0f} of {opponents:.0f} opponents met"
+
+
+def training_left_s(report: Mapping[str, object], batch: int) -> float | None:
+    """Seconds until the last step, as the latest rate says; None where nothing was reported yet."""
+    step, steps, rate = (number(report, name) for name in ("step", "steps", "samples_per_s"))
+    if step is None or steps is None or rate is None or rate <= 0:
+        return None
+    return max(0.0, steps - step) * batch / rate
+
+
+def number(report: Mapping[str, object], name: str) -> float | None:
+    """A number of a report; jobs are not trusted to report one."""
+    value = report.get(name)
+    sound = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= NUMBER_MAX
+    return float(value) if sound and isinstance(value, int | float) else None
+
+
+def _training(report: Mapping[str, object]) -> str:
+    step, steps, loss = number(report, "step"), number(report, "steps"), number(report, "total")
+    if step is None or steps is None:
+        return ""
+    return f"step {step:.0f} of {steps:.0f}" + ("" if loss is None else f", loss {loss:.3f}")
+
+
+def _gauntlet(report: Mapping[str, object]) -> str:
+    games, wins, cap = (number(report, name) for name in ("games", "wins", "cap"))
+    opponent = report.get("opponent")
+    if games is None or wins is None or cap is None or not isinstance(opponent, str):
+        return ""
+    return f"{opponent[:40]}: won {wins:.0f} of {games:.0f} games, at most {cap:.0f}"

@@ -1,0 +1,193 @@
+"""What people and scripts read of a loop: `/status`, `--status --json` (docs/formats/status.md).
+
+Times are unix seconds, `in_s` and `uptime_s` seconds; lists are bounded, texts are cut.
+"""
+
+from typing import Literal
+
+from managers.health import Health
+from managers.line import Line
+from managers.outcomes import Outcome
+from managers.state.members import Halt
+from managers.state.record import Record
+
+FORM = "ringrift.status/1"
+STATUS_BYTES_MAX = 256 << 10
+CANDIDATES_MAX = 5  # of a configuration, the latest
+JOBS_MAX = 100
+SERVICES_MAX = 64
+WAITS_MAX = 100
+FINDINGS_MAX = 50
+OUTCOMES_MAX = 30
+
+
+class WinRate(Record):
+    """What a net won against an opponent in its gauntlet; bounds at 95 %."""
+
+    opponent: str
+    sha256: str
+    games: int
+    wins: int
+    share: float
+    low: float
+    high: float
+    outcome: str
+
+
+class ChampionStatus(Record):
+    """What is published and played against."""
+
+    sha256: str
+    version: int
+    kind: str  # how it became champion: gate, manual, rollback
+    since: float
+    reason: Line
+    elo: float | None  # the latest estimate
+    elo_margin: float | None  # 95 %
+    elo_at_start: float | None  # the estimate when its reign began
+    win_rates: tuple[WinRate, ...]  # of the gauntlet it was promoted by, where that is remembered
+    previous: str | None  # what a rollback would install
+
+
+class CandidateStatus(Record):
+    """A net and what became of it."""
+
+    sha256: str
+    version: int
+    status: str
+    at: float
+    elo: float | None
+    reason: Line
+
+
+class Milestone(Record):
+    """Something that is expected next."""
+
+    what: Literal["training", "candidate", "verdict"]  # begins; is there; is there
+    in_s: float | None  # None: unknown yet
+    text: Line
+
+
+class WaitStatus(Record):
+    """What is not done now, and why."""
+
+    game: str
+    what: str
+    why: Line
+
+
+class GameStatus(Record):
+    """One configuration."""
+
+    game: str
+    phase: Literal["bootstrap", "learning"]
+    champion: ChampionStatus | None
+    current: str | None  # the net that plays selfplay
+    selfplay_with: str  # the same, or who plays before there is one
+    candidates: tuple[CandidateStatus, ...]  # the latest first
+    nets: int
+    games: int
+    rows: int
+    evaluations: int
+    new_games: int  # since the last training was queued
+    games_wanted: int  # before the next one
+    games_per_h: float | None
+    freshness_h: float | None  # age of the newest games
+    rows_per_new_row: float
+    elo_per_h: float
+    urgency: str
+    stuck: int  # candidates in a row that did not pass
+    regression: bool
+    losses: dict[str, float]  # of the latest training, on games that are never trained on
+    training: Line  # why training begins now, or does not
+    selfplay_share: float | None  # that it should have
+    share_parts: dict[str, float]  # why
+    held: Line  # why automatic rollbacks stand still
+    blocked: int
+    milestones: tuple[Milestone, ...]
+    tally: dict[str, int]  # what ever happened (managers/state/tally.py)
+
+
+class JobStatusRow(Record):
+    """A job that has not ended."""
+
+    id: str
+    kind: str
+    game: str
+    status: str
+    node: str | None
+    queued_at: float
+    started_at: float | None
+    attempts: int
+    progress: Line
+    reason: Line
+    cpu_s: float | None
+    rss_bytes: int | None
+
+
+class ServiceRow(Record):
+    """A part of the loop."""
+
+    name: str
+    state: str
+    critical: bool
+    stalled: bool
+    restarts: int
+    last_error: Line
+
+
+class FindingRow(Record):
+    """Something about a canonical file that a person should know."""
+
+    game: str
+    what: str
+    text: Line
+
+
+class ResourceStatus(Record):
+    """The machine."""
+
+    disk_free_bytes: int
+    disk_bytes: int
+    memory_free_bytes: int
+    memory_bytes: int
+    cpu_percent: float
+    unfit: Line  # why no job is started here
+
+
+class Status(Record):
+    """Everything."""
+
+    form: str = FORM
+    running: bool  # False: read from the folder, no loop works there
+    node: str
+    session: int
+    pid: int | None
+    data_dir: str
+    at: float
+    uptime_s: float
+    seq: int
+    health: Health
+    halt: Halt | None
+    clock_apart_s: float  # how much the machine's clock is ahead of the loop's
+    games: tuple[GameStatus, ...]
+    jobs: tuple[JobStatusRow, ...]
+    jobs_total: int
+    services: tuple[ServiceRow, ...]
+    waits: tuple[WaitStatus, ...]
+    findings: tuple[FindingRow, ...]
+    resources: ResourceStatus | None
+    recent: tuple[Outcome, ...]  # the latest last
+    notes: tuple[Line, ...] = ()  # what was found at the start, such as a port that was taken
+
+
+def encode_status(status: Status) -> bytes:
+    """As JSON of at most STATUS_BYTES_MAX; where texts are too large for that, lists are cut to their first part."""
+    content = status.model_dump_json().encode()
+    share = 2
+    while len(content) > STATUS_BYTES_MAX and share <= JOBS_MAX * 2:
+        names = ("jobs", "waits", "findings", "recent", "services", "notes")
+        cut = {name: getattr(status, name)[: len(getattr(status, name)) // share] for name in names}
+        content = status.model_copy(update=cut).model_dump_json().encode()
+        share *= 2
+    return content
