@@ -10,13 +10,12 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from aiohttp import web
 
 from config.schema import Settings
 from managers.health import Health
@@ -30,6 +29,7 @@ from managers.state.commands import HaltAll, ResumeAll
 from managers.status_board import StatusBoard
 from managers.status_records import Status
 from managers.steady_clock import SteadyClock
+from p2p.http import promotion_api
 from p2p.http.loop_api import ADMIN
 from p2p.http.loop_server import listening
 from p2p.orchestrator import running_node
@@ -41,9 +41,6 @@ REFRESH_TIMEOUT_S = 30.0
 ORDER_S = 10.0  # for a halt to be written
 INSTALL_LOOKS = 60  # a second apart, for the last champion to be installed
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-# Routes beside those of loop_api, made for the pipeline that runs
-MORE_ROUTES: tuple[Callable[[Pipeline], Iterable[web.AbstractRouteDef]], ...] = ()
 
 logger = logging.getLogger(__name__)
 
@@ -174,10 +171,9 @@ async def _run(pipeline: Pipeline, wish: LoopWish, screen: Screen, stop: Stop) -
         board.note(text)
         screen.say(text)
 
-    more = [route for routes in MORE_ROUTES for route in routes(pipeline)]
     status_board = Service(name="STATUS_BOARD", run=keep_status, progress_s=10 * REFRESH_S)
     try:
-        async with listening(LoopDoor(pipeline, board), pipeline.settings.node, note, more):
+        async with listening(LoopDoor(pipeline, board), pipeline.settings.node, note, promotion_api.routes(pipeline)):
             if (halt := board.state.halt) is not None:
                 screen.say(f"halted by {halt.by}: {halt.reason}; `ringrift loop --resume` goes on")
             async with Supervisor([status_board], np.random.default_rng(pipeline.identity.session)) as shell:
