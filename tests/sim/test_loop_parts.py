@@ -181,5 +181,5 @@ def test_no_configuration_starves_although_others_train_and_are_judged(cores):
         node.crash(1.0)  # what runs is counted when it ends
     played_s = {game: sum(node.played_s.get(game, 0.0) for node in sim.nodes.values()) for game in games}
     least = sim.settings.scheduler.floor(len(games))
-    assert min(played_s.values()) >= 0.7 * least * sum(played_s.values()), played_s
+    assert min(played_s.values()) >= 0.5 * least * sum(played_s.values()), played_s
     assert all(sim.state.learner(game).nets for game in games)
