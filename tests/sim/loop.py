@@ -25,7 +25,7 @@ from managers.rollback_manager import RollbackManager
 from managers.selfplay_scheduler import SelfplayScheduler
 from managers.shadow_tournament import ShadowTournament
 from managers.state.cluster_state import ClusterState, Result
-from managers.state.commands import AddNet, Body, Command, Promote, decode, encode
+from managers.state.commands import AddNet, Body, Cancel, Command, HaltAll, Promote, ResumeAll, decode, encode
 from managers.state.machine import StateMachine
 from managers.training_coordinator import TrainingCoordinator
 from tests.sim.hidden_strengths import Strengths
@@ -33,8 +33,8 @@ from tests.sim.loop_checks import Checks
 from tests.sim.loop_node import FakeNode
 
 BEGAN_AT = 1.7e9  # unix seconds at virtual time 0
-LOOK_S = 20.0  # between two looks of a decider that nobody wakes
-WAKE_S = 4.0  # within which a decider looks after something has changed
+LOOK_S = 30.0  # between two looks of a decider that nobody wakes
+WAKE_S = 6.0  # within which a decider looks after something has changed
 REST_S = 120.0  # between two looks of the rollback at a configuration without new games: they cost milliseconds
 Decide = Callable[[ClusterState, float], Decision]
 
@@ -134,6 +134,18 @@ class Loop:
         champion = self.state.learner(game).champion
         self.people.propose(Promote(game=game, candidate=name, expected=champion, how="manual", reason="a person"))
         return name
+
+    def cancel(self, job: str) -> None:
+        """A person ends a job."""
+        self.people.propose(Cancel(job=job, reason="a person"))
+
+    def halt(self) -> None:
+        """A person stops everything."""
+        self.people.propose(HaltAll(by="people", reason="a look"))
+
+    def resume(self) -> None:
+        """A person lets it go on."""
+        self.people.propose(ResumeAll(by="people"))
 
     # ---- faults ----
 

@@ -125,10 +125,10 @@ class FakeNode:
         state = self.sim.state
         mine = {job.id: job for job in state.jobs.on(self.name) if job.session == self.session}
         for name, attempt in list(self.running.items()):
-            if name not in mine or mine[name].fence != attempt.job.fence:
+            if state.halt is not None or name not in mine or mine[name].fence != attempt.job.fence:
                 self._forget(attempt)
         for name, job in mine.items():
-            if name not in self.running:
+            if name not in self.running and state.halt is None:
                 self._start(job)
 
     def _start(self, job: Job) -> None:

@@ -7,49 +7,48 @@ import numpy as np
 import pytest
 
 from config.schema import Settings
-from config.sections import EvaluationSettings, JobSettings, SelfplaySettings, TrainingSettings
 from tests.property import SCALE
 from tests.sim.loop import Faults, Loop, Plan
 
 SEEDS = 30
-FAULTY_S = 1200.0
+FAULTY_S = 900.0
 WEAKER_ELO = 300.0
 CANARY_S = 600.0  # of shadow tournaments, within which a weakened champion is taken back
 PATIENCE_S = 8 * 3600.0  # after the faults
 GAMES = ("hex8_2p", "square8_2p", "hex8_3p", "square8_4p")
 
 
-def plan_of(seed: int, **changes: object) -> Plan:
+def plan_of(seed: int) -> Plan:
     """A cluster, its settings and its faults, all drawn by the seed."""
     rng = np.random.default_rng([seed, 1])
 
-    def one_of(*values: object) -> object:
+    def one_of(*values: int) -> int:
         return values[int(rng.integers(len(values)))]
 
     games = tuple(str(game) for game in rng.permutation(GAMES)[: one_of(1, 1, 2, 3)])
-    settings = Settings(
-        games=games,
-        seed=seed,
-        selfplay=SelfplaySettings(
-            bootstrap=one_of("heuristic", "heuristic", "none"),
-            bootstrap_games=int(one_of(0, 150, 300)),
-            minutes_per_job=float(one_of(2.0, 10.0)),
-        ),
-        training=TrainingSettings(
-            trigger_threshold_games=120,
-            bootstrap_steps=int(one_of(0, 60, 100)),
-            steps=int(one_of(0, 40, 56)),
-            threads=one_of(None, None, 2),
-            max_concurrent_jobs=int(one_of(1, 1, 2)),
-        ),
-        evaluation=EvaluationSettings(anchors_max=int(one_of(0, 2))),
-        jobs=JobSettings(hang_seconds=120.0),
+    settings = Settings.model_validate(
+        {
+            "games": games,
+            "seed": seed,
+            "selfplay": {
+                "bootstrap": ("heuristic", "heuristic", "none")[one_of(0, 1, 2)],
+                "bootstrap_games": one_of(0, 150, 300),
+                "minutes_per_job": float(one_of(2, 10)),
+            },
+            "training": {
+                "trigger_threshold_games": 120,
+                "bootstrap_steps": one_of(0, 60, 100),
+                "steps": one_of(0, 40, 56),
+                "threads": (None, None, 2)[one_of(0, 1, 2)],
+                "max_concurrent_jobs": one_of(1, 1, 2),
+            },
+            "evaluation": {"anchors_max": one_of(0, 2)},
+            "jobs": {"hang_seconds": 120.0, "attempts_max": one_of(1, 3)},
+        }
     )
-    nodes = {
-        name: int(one_of(1, 2, 3, 6) if len(games) == 1 else one_of(2, 3, 6))
-        for name in ("a", "b", "c")[: one_of(1, 1, 2, 3)]
-    }
-    return Plan(seed, settings, nodes, Faults(FAULTY_S), **changes)
+    cores = (1, 2, 3, 6) if len(games) == 1 else (2, 3, 6)
+    nodes = {name: one_of(*cores) for name in ("a", "b", "c")[: one_of(1, 1, 2, 3)]}
+    return Plan(seed, settings, nodes, Faults(FAULTY_S))
 
 
 def better(sim: Loop) -> bool:

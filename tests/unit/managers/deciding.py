@@ -1,5 +1,6 @@
 """A state for deciders: made by the shipped reducer, command after command, never by hand."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from config.schema import Settings
@@ -41,7 +42,7 @@ HEURISTIC = "e" * 64
 BEGAN = 1_000_000.0
 
 
-def settings_of(*games: str, **sections: dict[str, object]) -> Settings:
+def settings_of(*games: str, **sections: Mapping[str, object]) -> Settings:
     """Settings of some games, sections as plain data."""
     return Settings.model_validate({"games": games or (GAME,), **sections})
 

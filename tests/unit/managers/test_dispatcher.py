@@ -1,5 +1,7 @@
 """Which node gets which job, and who gives way."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from managers.dispatcher import Dispatcher, rank
@@ -11,7 +13,7 @@ from tests.unit.managers.deciding import GAME, OTHER, A, B, Cluster, selfplay, s
 GAMES = (GAME, OTHER, "hex8_3p")
 
 
-def decide(cluster: Cluster, unfit: dict[str, str] | None = None, **sections: dict[str, object]) -> list[str]:
+def decide(cluster: Cluster, unfit: dict[str, str] | None = None, **sections: Mapping[str, object]) -> list[str]:
     """What the dispatcher would do, as text: + job node, - job."""
     settings = settings_of(*GAMES, **sections)
     decision = Dispatcher(settings, SelfplayScheduler(settings)).decide(cluster.state, cluster.now, unfit or {})
@@ -27,7 +29,7 @@ def decide(cluster: Cluster, unfit: dict[str, str] | None = None, **sections: di
     return told
 
 
-def carried_out(cluster: Cluster, **sections: dict[str, object]) -> list[str]:
+def carried_out(cluster: Cluster, **sections: Mapping[str, object]) -> list[str]:
     settings = settings_of(*GAMES, **sections)
     cluster.follow(Dispatcher(settings, SelfplayScheduler(settings)).decide(cluster.state, cluster.now))
     return sorted(job.id for job in cluster.state.jobs.on("a"))

@@ -1,5 +1,7 @@
 """Enough selfplay for every core, each job with the net that should play now."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from managers.queue_populator import BOOTSTRAPPED, QueuePopulator
@@ -8,10 +10,13 @@ from managers.state.commands import Assign, Cancel, Drain, Enqueue, HaltAll
 from managers.state.tasks import GateForm, SelfplayTask
 from tests.unit.managers.deciding import GAME, OTHER, A, B, Cluster, selfplay, settings_of, training
 
-SECTIONS = {"selfplay": {"bootstrap_games": 100}, "training": {"bootstrap_steps": 10, "batch_size": 128}}
+SECTIONS: Mapping[str, Mapping[str, object]] = {
+    "selfplay": {"bootstrap_games": 100},
+    "training": {"bootstrap_steps": 10, "batch_size": 128},
+}
 
 
-def populator(*games: str, **sections: dict[str, object]) -> QueuePopulator:
+def populator(*games: str, **sections: Mapping[str, object]) -> QueuePopulator:
     settings = settings_of(*games, **{**SECTIONS, **sections})
     return QueuePopulator(settings, SelfplayScheduler(settings))
 

@@ -1,11 +1,12 @@
 """Whether a machine is fit for work."""
 
+import shutil
 from collections import namedtuple
 from pathlib import Path
 
+import psutil
 import pytest
 
-from managers import resource_watch
 from managers.resource_watch import ResourceWatch, memory_refusal
 from tests.unit.managers.deciding import settings_of
 
@@ -16,8 +17,8 @@ Memory = namedtuple("Memory", "total available")
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch):
     def of(disk_free: float, memory_free: float) -> ResourceWatch:
-        monkeypatch.setattr(resource_watch.shutil, "disk_usage", lambda _: Disk(100e9, 0, disk_free))
-        monkeypatch.setattr(resource_watch.psutil, "virtual_memory", lambda: Memory(64e9, memory_free))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(100e9, 0, disk_free))
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(64e9, memory_free))
         return ResourceWatch(settings_of(node={"disk_floor_gb": 2.0}), Path())
 
     return of

@@ -1,6 +1,7 @@
 """Who plays what next: shares, memory, nets."""
 
 import math
+from collections.abc import Mapping
 
 import pytest
 
@@ -21,7 +22,7 @@ def cluster() -> Cluster:
     return made
 
 
-def scheduler_of(*games: str, **sections: dict[str, object]) -> SelfplayScheduler:
+def scheduler_of(*games: str, **sections: Mapping[str, object]) -> SelfplayScheduler:
     return SelfplayScheduler(settings_of(*games, **sections))
 
 
@@ -208,7 +209,13 @@ def test_the_current_net_plays_and_not_the_champion(cluster: Cluster):
 
 
 def test_the_first_games_have_their_own_search_and_no_opponents(cluster: Cluster):
-    selfplay_form = {"bootstrap_sims": 8, "sims": 32, "cheap_sims": 4, "full_share": 0.5, "heuristic_share": 0.2}
+    selfplay_form: dict[str, object] = {
+        "bootstrap_sims": 8,
+        "sims": 32,
+        "cheap_sims": 4,
+        "full_share": 0.5,
+        "heuristic_share": 0.2,
+    }
     task = scheduler_of(selfplay=selfplay_form).selfplay_task(cluster.state, GAME)
     assert (task.model, task.sims, task.cheap_sims, task.full_share, task.opponents) == ("heuristic", 8, None, None, ())
     cluster.candidate(A)
@@ -227,8 +234,8 @@ def test_a_share_against_the_previous_champion_needs_one(cluster: Cluster):
 
 # ---- the heuristic stops ----
 
-BOOTSTRAP = {"bootstrap_games": 100}
-SHORT = {"bootstrap_steps": 10, "batch_size": 128}
+BOOTSTRAP: dict[str, object] = {"bootstrap_games": 100}
+SHORT: dict[str, object] = {"bootstrap_steps": 10, "batch_size": 128}
 
 
 def test_the_heuristic_stops_when_its_games_are_played(cluster: Cluster):

@@ -7,7 +7,7 @@ from managers.state.commands import AddNet, Cancel, Enqueue, Promote
 from managers.state.tasks import CanaryTask
 from tests.unit.managers.deciding import GAME, A, B, C, Cluster, blocks_of, settings_of
 
-EVALUATION = {"shadow_games_per_config": 15, "proving_games": 64, "shadow_interval_seconds": 300}
+EVALUATION: dict[str, float] = {"shadow_games_per_config": 15, "proving_games": 64, "shadow_interval_seconds": 300}
 
 
 def tournament(game: str = GAME, **evaluation: float) -> ShadowTournament:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from managers.state.commands import AddNet, Promote
+from managers.state.commands import AddNet, Enqueue, Promote
 from managers.state.learners import NetStatus
 from managers.state.tasks import GateForm, TrainingTask
 from managers.training_coordinator import TrainingCoordinator
@@ -32,8 +32,19 @@ def why(cluster: Cluster, decider: TrainingCoordinator, game: str = GAME) -> str
     return found[0].why
 
 
+def runs(cluster: Cluster, decider: TrainingCoordinator) -> list[tuple[Enqueue, TrainingTask]]:
+    bodies = decider.decide(cluster.state, cluster.now).bodies
+    return [(it, it.task) for it in bodies if isinstance(it, Enqueue) and isinstance(it.task, TrainingTask)]
+
+
+def run_of(cluster: Cluster, decider: TrainingCoordinator) -> tuple[Enqueue, TrainingTask]:
+    """The only run that is queued."""
+    (found,) = runs(cluster, decider)
+    return found
+
+
 def asked(cluster: Cluster, decider: TrainingCoordinator) -> list[str]:
-    return [body.task.game for body in decider.decide(cluster.state, cluster.now).bodies]
+    return [task.game for _, task in runs(cluster, decider)]
 
 
 # ---- the first run ----
@@ -43,10 +54,9 @@ def test_the_first_run_waits_for_the_games_of_the_heuristic(cluster: Cluster):
     cluster.data(199)
     assert why(cluster, coordinator()) == "199 of 200 new games"
     cluster.data(200)
-    (body,) = coordinator().decide(cluster.state, cluster.now).bodies
-    assert isinstance(body.task, TrainingTask)
-    assert (body.task.parent, body.task.size, body.task.steps) == (None, "nano", 20)
-    assert (body.task.rows_made, body.task.games_made) == (6000, 200)
+    body, task = run_of(cluster, coordinator())
+    assert (task.parent, task.size, task.steps) == (None, "nano", 20)
+    assert (task.rows_made, task.games_made) == (6000, 200)
     assert (body.priority, body.cores, body.attempts_max) == (70, 1, 3)
 
 
@@ -79,9 +89,8 @@ def test_a_later_run_goes_on_from_the_current_net_and_counts_new_games_only(clus
     cluster.data(199)
     assert why(cluster, coordinator()) == "99 of 100 new games"
     cluster.data(200)
-    (body,) = coordinator().decide(cluster.state, cluster.now).bodies
-    assert isinstance(body.task, TrainingTask)
-    assert (body.task.parent, body.task.size, body.task.steps) == (A, None, 10)
+    _, task = run_of(cluster, coordinator())
+    assert (task.parent, task.size, task.steps) == (A, None, 10)
 
 
 def test_rows_that_were_passed_over_often_enough_are_waited_for(cluster: Cluster):
@@ -94,9 +103,8 @@ def test_rows_that_were_passed_over_often_enough_are_waited_for(cluster: Cluster
 
 def test_a_run_as_long_as_the_rows_allow_stays_within_the_passes(cluster: Cluster):
     cluster.data(200)
-    (body,) = coordinator(bootstrap_steps=0, passes=1).decide(cluster.state, cluster.now).bodies
-    assert isinstance(body.task, TrainingTask)
-    assert 0 < body.task.steps * body.task.batch <= 6000
+    _, task = run_of(cluster, coordinator(bootstrap_steps=0, passes=1))
+    assert 0 < task.steps * task.batch <= 6000
 
 
 def test_runs_keep_their_distance_where_one_is_wished(cluster: Cluster):
