@@ -17,7 +17,6 @@ import pytest
 
 from config.environment import process_environment
 from config.schema import Settings
-from managers import resource_watch
 from managers.launcher import LauncherSettings, LocalLauncher
 from managers.node_folder import NodeFolder
 from managers.pipeline import Pipeline
@@ -114,7 +113,7 @@ async def node(settings: Settings, world: World, session: int = 1) -> AsyncItera
 async def until(true: Callable[[], Any]) -> Any:
     """Wait for something and return it."""
     async with asyncio.timeout(DEADLINE_S):
-        while not (found := true()):
+        while not (found := true()):  # noqa: ASYNC110 - not everything that is waited for can tell
             await asyncio.sleep(POLL_S)
         return found
 
@@ -204,7 +203,7 @@ def test_without_torch_training_says_so_and_the_other_selfplay_goes_on(tmp_path:
 
 def test_on_a_full_disk_no_job_begins_and_the_loop_answers_until_there_is_room(tmp_path: Path, monkeypatch):
     disk = SimpleNamespace(free=1, total=10**12)
-    monkeypatch.setattr(resource_watch.shutil, "disk_usage", lambda _path: disk)
+    monkeypatch.setattr("managers.resource_watch.shutil.disk_usage", lambda _path: disk)
     world = World()
 
     async def run() -> None:
@@ -232,7 +231,6 @@ def test_shards_that_cannot_be_counted_are_told_and_counted_later(tmp_path: Path
     async def run() -> None:
         async with node(settings, World()) as pipeline:
             assert "shards.sqlite" in await until(lambda: waits(pipeline, "data"))
-            await asyncio.sleep(0)
             folder.shard_index.rmdir()
             await until(lambda: pipeline.consensus.state.learner(GAME).total.games == 16)
             assert pipeline.supervisor.status()["DATA_COUNTER"].restarts == 0
