@@ -37,8 +37,11 @@ learn: $(VENV)/run.stamp  ## from nothing to a net put to the gate, on hex8_2p; 
 	$(BIN)/python benchmarks/learn.py --game hex8_2p --folder $(OUT)/learn/hex8_2p
 	$(BIN)/ringrift curve $(OUT)/learn/hex8_2p/results --svg $(OUT)/learn/hex8_2p/curve.svg
 
-soak: $(VENV)/dev.stamp  ## the property tests again, with far more games
+soak: $(VENV)/dev.stamp  ## the property tests again, with far more games; the loop killed 50 times
 	RINGRIFT_TEST_SCALE=25 $(BIN)/python -m pytest tests/property
+	$(BIN)/ringrift warmup
+	rm -rf $(OUT)/killed-loop
+	$(BIN)/python -m tests.e2e.loop_killer $(OUT)/killed-loop --kills 50
 
 fmt: $(VENV)/dev.stamp  ## format and fix what can be fixed
 	$(BIN)/ruff format .

@@ -4,11 +4,12 @@ What counts is the index of shards, which remembers deleted ones; the state keep
 """
 
 from config.schema import Settings
-from managers.decision import Decision
+from managers.decision import Decision, Wait
 from managers.node_folder import NodeFolder
 from managers.state.cluster_state import ClusterState
 from managers.state.commands import CountData
-from managers.state.learners import DataCount
+from managers.state.learners import DataCount, Learner
+from ringrift_core.errors import StorageError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.selfplay.shard_index import ShardIndex
 
@@ -22,17 +23,20 @@ class DataCounter:
         self._index = ShardIndex(folder.shard_index)
 
     def decide(self, state: ClusterState) -> Decision:
-        """Counts that the state has not got yet."""
-        bodies = []
-        for game in self._settings.games:
-            folder = self._folder.shards(game)
-            if not folder.exists():
-                continue
+        """Counts that the state has not got yet; what cannot be counted now is waited for."""
+        return sum((self._decide(state.learner(game)) for game in self._settings.games), Decision())
+
+    def _decide(self, learner: Learner) -> Decision:
+        folder, node = self._folder.shards(learner.game), self._settings.node.node_id
+        if not folder.exists():
+            return Decision()
+        try:
             self._index.scan(folder)
-            total = self._index.totals(ConfigKey.parse(game))
-            newest = 0.0 if total.newest_at is None else total.newest_at.timestamp()
-            count = DataCount(games=total.games, rows=total.rows, evaluations=total.evaluations, newest_at=newest)
-            known = state.learner(game).data.get(self._settings.node.node_id, DataCount())
-            if count.games > known.games:
-                bodies.append(CountData(game=game, node=self._settings.node.node_id, count=count))
-        return Decision(tuple(bodies))
+            total = self._index.totals(ConfigKey.parse(learner.game))
+        except StorageError as error:
+            return Decision(waits=(Wait(learner.game, "data", f"new games cannot be counted: {error}"),))
+        newest = 0.0 if total.newest_at is None else total.newest_at.timestamp()
+        count = DataCount(games=total.games, rows=total.rows, evaluations=total.evaluations, newest_at=newest)
+        if count.games <= learner.data.get(node, DataCount()).games:
+            return Decision()
+        return Decision((CountData(game=learner.game, node=node, count=count),))

@@ -19,7 +19,7 @@ class Wait:
     """Something that is not done now, and why; people read it."""
 
     game: str
-    what: str  # selfplay, training, gauntlet, promotion, canary, rollback
+    what: str  # selfplay, training, gauntlet, promotion, canary, rollback, data, jobs
     why: str
 
 

@@ -52,7 +52,11 @@ class ModelInstaller:
                 found += self._install(learner, utc(now))
             except RingriftError as error:
                 found.append(Finding(learner.game, "failed", str(error), learner.champion))
-        self._write_history(state)
+        try:
+            self._write_history(state)
+        except StorageError as error:
+            found += [Finding(learner.game, "failed", str(error)) for learner in state.learners.values()
+                      if learner.rollbacks]  # fmt: skip
         return tuple(found)
 
     def check(self, state: ClusterState, now: float) -> tuple[Finding, ...]:

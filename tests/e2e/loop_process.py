@@ -2,9 +2,9 @@
 
 `python -m tests.e2e.loop_process FOLDER [MODE..]`: one JSON line per accepted command, after it is durable and applied,
 and per report of a job. Standard input takes `halt`, `resume` and `crown` (the newest net becomes champion by hand),
-one a line; its end ends the life in good order. Modes are ungated (candidates become champions without a gauntlet) and
-the planted bugs early (a command is acknowledged and applied one write before it is durable) and unswept (what earlier
-lives have left is not ended).
+one a line; its end ends the life in good order. Modes are ungated (candidates become champions without a
+gauntlet) and the planted bugs early (a command is acknowledged and applied one write before it is durable) and unswept
+(what earlier lives have left is not ended).
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from typing import Any
 
 from config.loading import load
 from config.schema import Settings
+from config.yaml_file import Plain
 from managers import training_coordinator
 from managers.launcher import LocalLauncher
 from managers.pipeline import Pipeline
@@ -33,7 +34,7 @@ from p2p.orchestrator import running_node
 GAME = "hex8_2p"
 NODE = "killed"
 Fact = dict[str, Any]
-TINY: Mapping[str, str | int | float] = {
+TINY: Mapping[str, Plain] = {
     "node.node_id": NODE,
     "node.cores": 2,
     "node.disk_floor_gb": 0,
@@ -60,7 +61,7 @@ TINY: Mapping[str, str | int | float] = {
 }
 
 
-def tiny(folder: Path, overrides: Mapping[str, str | int | float] | None = None) -> Settings:
+def tiny(folder: Path, overrides: Mapping[str, Plain] | None = None) -> Settings:
     """Settings with which each kind of job takes seconds."""
     asked = {**TINY, **(overrides or {}), "node.data_dir": str(folder)}
     return load(profile="local", overrides=asked, environment={}).settings
