@@ -79,7 +79,7 @@ class Sight:
 
 def status_of(sight: Sight) -> Status:
     """How the loop stands."""
-    state = sight.state
+    state, games = sight.state, _Games(sight)
     return Status(
         running=sight.running,
         node=sight.settings.node.node_id,
@@ -92,7 +92,7 @@ def status_of(sight: Sight) -> Status:
         health=sight.health,
         halt=state.halt,
         clock_apart_s=sight.clock_apart_s,
-        games=tuple(_Games(sight).game(game) for game in sight.games),
+        games=tuple(games.game(game) for game in sight.games),
         jobs=tuple(_job(job, sight.work.get(job.id)) for job in _first_those_that_run(state)[:JOBS_MAX]),
         jobs_total=len(state.jobs.active),
         services=tuple(_service(it) for it in sight.services[:SERVICES_MAX]),
@@ -111,14 +111,20 @@ class _Games:
         self._sight = sight
         self._signals = UnifiedSignalComputer(sight.settings)
         self._scheduler = SelfplayScheduler(sight.settings)
-        self._outlook = Outlook(sight.state, sight.now, {name: it.report for name, it in sight.work.items()})
+        self._reports = {name: it.report for name, it in sight.work.items()}
+        self._shares = self._scheduler.shares(sight.state, sight.now)
+        self._ended: dict[str, dict[str, Job]] = {game: {} for game in sight.games}
+        for name, job in sight.state.jobs.finished.items():
+            if job.kind != "selfplay" and job.game in self._ended:
+                self._ended[job.game][name] = job
 
     def game(self, game: str) -> GameStatus:
         """One of them."""
-        sight, state = self._sight, self._sight.state
+        sight, state = self._sight, self._slim(game)
         learner = state.learner(game)
         signals = self._signals.compute_signals(state, game, sight.now)
         per_h, total = sight.games_per_h.get(game), learner.total
+        outlook = Outlook(state, sight.now, self._reports)
         known = game in sight.settings.games
         return GameStatus(
             game=game,
@@ -142,13 +148,18 @@ class _Games:
             regression=signals.regression,
             losses=_losses(state, game),
             training=signals.reason,
-            selfplay_share=self._scheduler.shares(state, sight.now).get(game),
-            share_parts=dict(self._scheduler.parts(state, game, sight.now)) if known else {},
+            selfplay_share=self._shares.get(game),
+            share_parts=dict(self._scheduler.parts(sight.state, game, sight.now)) if known else {},
             held=learner.held,
             blocked=len(learner.blocked),
-            milestones=milestones_of(self._outlook, game, signals.games_wanted - signals.new_games, per_h),
+            milestones=milestones_of(outlook, game, signals.games_wanted - signals.new_games, per_h),
             tally=dict(learner.tally),
         )
+
+    def _slim(self, game: str) -> ClusterState:
+        """The state with those ended jobs only that tell of a configuration: of 10,000 most are selfplay of others."""
+        state = self._sight.state
+        return state.model_copy(update={"jobs": state.jobs.model_copy(update={"finished": self._ended[game]})})
 
 
 def _champion(state: ClusterState, learner: Learner) -> ChampionStatus | None:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from pathlib import Path
 
-from ringrift_core.storage import make_folder
+from ringrift_core.storage import prepare_folder
 
 NAME = "coordination.log"
 BYTES_MAX = 5 << 20  # of one file
@@ -30,7 +30,7 @@ NOISY = ("asyncio", "aiohttp")  # below warnings they say nothing of the loop
 @contextmanager
 def logging_to(folder: Path, *, debug: bool) -> Iterator[None]:
     """Write everything that is logged to the file, until the block ends; StorageError when that cannot be."""
-    make_folder(folder)
+    prepare_folder(folder)
     waiting: queue.Queue[logging.LogRecord] = queue.Queue(WAITING_MAX)
     handler, file = BoundedHandler(waiting), FileHandler(folder / NAME)
     file.setFormatter(LineFormatter())

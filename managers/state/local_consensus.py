@@ -103,9 +103,10 @@ class LocalConsensus(Consensus[S, R]):
     @property
     def trouble(self) -> str:
         """Why the state cannot be written to; "" when the latest write went well. To be asked on the loop's thread."""
-        since = self._writing_since
-        waited_s = 0.0 if since is None else asyncio.get_running_loop().time() - since
-        return f"the disk has not answered for {waited_s:.0f} s" if waited_s > SLOW_S else self._refusal
+        now, since = asyncio.get_running_loop().time(), self._writing_since
+        if since is not None and now - since > SLOW_S:
+            return f"the disk has not answered for {now - since:.0f} s"
+        return self._refusal
 
     def on_applied(self, listener: Listener[S, R]) -> None:
         """Call it with the states before and after and the result, after each record applied from now on.

@@ -7,9 +7,11 @@
     POST /admin/resume
 
 On TCP (loopback only) there are the GETs; what changes something is taken on the Unix socket, which only its user can
-reach. Handlers serve what was made before they were asked: none of them touches a disk or computes for long.
+reach. Handlers serve what was made before they were asked: none of them touches a disk or computes for long
+on the loop's thread.
 """
 
+import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -24,6 +26,7 @@ from p2p.http.metrics import metrics_text
 
 BODY_BYTES_MAX = 64 << 10
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+METRICS_S = 10.0  # for a thread to be free
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 NO_REASON = "no reason given"
 ADMIN = "admin"  # whoever can reach the socket
@@ -94,7 +97,9 @@ def questions(door: LoopDoor) -> list[web.RouteDef]:
         return web.Response(body=door.content, content_type="application/json")
 
     async def metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=metrics_text(door.status, door.state), headers={"Content-Type": METRICS_TYPE})
+        async with asyncio.timeout(METRICS_S):
+            text = await asyncio.to_thread(metrics_text, door.status, door.state)
+        return web.Response(body=text, headers={"Content-Type": METRICS_TYPE})
 
     return [web.get("/health", health), web.get("/status", status), web.get("/metrics", metrics)]
 
