@@ -13,6 +13,7 @@ from managers.state.record import Count, Digest, Game, Name, Record, Stem, Text,
 from managers.state.tasks import GateForm, Outcome, Task
 
 VERSION = 1  # of the commands; others change nothing
+AT_MAX = 1e11  # unix seconds; the longest wait of a command after it is still a `Time` (1e12)
 
 
 class Enqueue(Record):
@@ -234,7 +235,7 @@ class Command(Record):
     version: int = VERSION
     client: Name
     sequence: Annotated[int, Field(ge=1, lt=1 << 62)]
-    at: Time
+    at: Annotated[Time, Field(lt=AT_MAX)]
     body: Body
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from managers.state.record import Count, Digest, Elo, Game, Name, Record, Refused, Stem, Text, Time
+from managers.state.record import Count, Digest, Elo, Game, Name, Record, Refused, Stem, Text, Time, shortened
 from managers.state.tasks import (
     CanaryBlocks,
     CanaryOutcome,
@@ -214,6 +214,8 @@ def add_candidate(learner: Learner, made: TrainingOutcome, *, parent: str | None
 def gauntlet_of(learner: Learner, candidate: str, form: GateForm, seed: int) -> tuple[Learner, GauntletTask]:
     """The next gauntlet of this reign, for a candidate that is there; it is counted."""
     net = known_net(learner, candidate)
+    if candidate == learner.champion:
+        raise Refused(f"{_short(candidate)} is the champion: it is not judged against itself")
     task = GauntletTask(
         game=learner.game,
         candidate=candidate,
@@ -232,6 +234,8 @@ def qualify(learner: Learner, candidate: str, *, games: int, wins: int, champion
     if champion != learner.champion:
         raise Refused("the champion it met is not champion any more")
     net = known_net(learner, candidate)
+    if candidate in learner.blocked:
+        raise Refused(f"{_short(candidate)} is blocked: {learner.blocked[candidate]}")
     least = share_of_elo(DISASTER_ELO, ConfigKey.parse(learner.game).players)
     if wins <= least * games:
         raise Refused(f"won {wins} of {games} games against the champion: a disaster, it plays no selfplay")
@@ -245,7 +249,7 @@ def judge(learner: Learner, task: GauntletTask, outcome: GauntletOutcome, at: fl
     """What a gauntlet found."""
     net = known_net(learner, task.candidate)
     status = NetStatus.PASSED if outcome.verdict == "passed" else NetStatus.NOT_PASSED
-    if net.status is NetStatus.PROMOTED:  # by hand, while it was judged
+    if net.status in {NetStatus.PROMOTED, NetStatus.ROLLED_BACK}:  # by hand, while it was judged
         status = net.status
     judged = net.model_copy(
         update={"status": status, "gauntlet": outcome.result, "against": task.champion, "reason": outcome.reason}
@@ -258,7 +262,7 @@ def give_up(learner: Learner, candidate: str, reason: str) -> Learner:
     net = learner.nets.get(candidate)
     if net is None or net.status is not NetStatus.CANDIDATE:
         return learner
-    return with_net(learner, net.model_copy(update={"status": NetStatus.UNJUDGED, "reason": reason}))
+    return with_net(learner, net.model_copy(update={"status": NetStatus.UNJUDGED, "reason": shortened(reason)}))
 
 
 def promote(learner: Learner, reign: Reign, *, expected: str | None, baselines: tuple[Baseline, ...]) -> Learner:
@@ -291,7 +295,8 @@ def roll_back(learner: Learner, rollback: Rollback) -> Learner:
     bad = known_net(learner, rollback.from_sha256).model_copy(
         update={"status": NetStatus.ROLLED_BACK, "reason": rollback.reason}
     )
-    learner = with_net(learner, bad)
+    good = known_net(learner, rollback.to_sha256).model_copy(update={"status": NetStatus.PROMOTED})
+    learner = with_net(with_net(learner, bad), good)
     reign = Reign(
         sha256=rollback.to_sha256,
         seq=rollback.seq,

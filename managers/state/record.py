@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from ringrift_core.errors import RulesError
 from ringrift_core.game.config_key import ConfigKey
 
 TEXT_MAX = 1000  # characters of a reason; a state that everybody holds is no place for tracebacks
@@ -20,8 +21,11 @@ class Refused(Exception):  # noqa: N818 - the answer to a command, not a fault
 
 
 def known_game(value: str) -> str:
-    """A config key, or a RulesError."""
-    ConfigKey.parse(value)
+    """A config key, or a ValueError: pydantic makes one error of all that is wrong with a record from those alone."""
+    try:
+        ConfigKey.parse(value)
+    except RulesError as error:
+        raise ValueError(str(error)) from None
     return value
 
 
