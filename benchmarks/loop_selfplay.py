@@ -137,7 +137,8 @@ async def loop(asked: argparse.Namespace) -> None:
         AddNet(game=asked.game, sha256=net, size_bytes=version.size_bytes, version=version.label, parent=None),
         Promote(game=asked.game, candidate=net, expected=None, how="manual", reason="benchmark"),
     )
-    async with running_node(settings, told) as pipeline:
+    async with running_node(settings) as pipeline:
+        pipeline.report_listeners.append(told)
         for body in bodies:
             await pipeline.proposer("benchmark").propose(body)
         orders = asyncio.StreamReader()

@@ -21,6 +21,7 @@ from managers.launcher import LauncherSettings, LocalLauncher
 from managers.node_folder import NodeFolder
 from managers.pipeline import Pipeline
 from managers.ports import Report
+from managers.runtime.event_router import EventRouter
 from managers.state import DiskFiles, DurableLog, LocalConsensus
 from managers.state.commands import HaltAll, ResumeAll
 from managers.state.jobs import Job, JobStatus
@@ -104,9 +105,11 @@ async def node(settings: Settings, world: World, session: int = 1) -> AsyncItera
     async with consensus:
         clock = SteadyClock(at_least=consensus.state.now, wall=world.wall)
         async with (
+            EventRouter(settings.node.node_id, str(session), clock) as router,
             launcher,
-            Pipeline(settings, consensus, launcher, folder, clock, session=session, on_report=on_report) as pipeline,
+            Pipeline(settings, consensus, launcher, folder, clock, session=session, router=router) as pipeline,
         ):
+            pipeline.report_listeners.append(on_report)
             yield pipeline
 
 
