@@ -6,12 +6,10 @@ OUT := out
 
 .PHONY: demo test check bench learn soak fmt clean
 
-demo: $(VENV)/run.stamp  ## selfplay into shards, check them, then one game on a small hexagon and its last position
+demo: $(VENV)/run.stamp  ## the whole loop on this machine until a first champion has passed its gate; goes on where it was stopped
 	$(BIN)/ringrift warmup
-	$(BIN)/ringrift selfplay --game hex8_2p --model heuristic --sims 16 --games 200 --out $(OUT)/shards
-	$(BIN)/ringrift shards check $(OUT)/shards
-	$(BIN)/ringrift play --board-type hex8 --num-players 2 --agents heuristic:16,random --seed 7 --record $(OUT)/demo.json
-	$(BIN)/ringrift show $(OUT)/demo.json --svg $(OUT)/demo.svg
+	$(BIN)/ringrift loop --profile demo --data-dir $(OUT)/demo --champions 1 --minutes 60
+	$(BIN)/ringrift loop --profile demo --data-dir $(OUT)/demo --status
 
 test: $(VENV)/dev.stamp  ## static checks and all tests
 	$(MAKE) --no-print-directory check
@@ -31,11 +29,11 @@ bench: $(VENV)/run.stamp  ## engine, shards, search, selfplay and training with 
 	$(BIN)/ringrift bench search --json
 	$(BIN)/ringrift bench selfplay --json
 	$(BIN)/ringrift bench train --json
+	$(BIN)/python benchmarks/consensus_log.py
 
-learn: $(VENV)/run.stamp  ## from nothing to a net put to the gate, on hex8_2p; may be stopped and goes on
+learn: $(VENV)/run.stamp  ## from nothing to a champion on hex8_2p, three seeds; may be stopped and goes on
 	$(BIN)/ringrift warmup
-	$(BIN)/python benchmarks/learn.py --game hex8_2p --folder $(OUT)/learn/hex8_2p
-	$(BIN)/ringrift curve $(OUT)/learn/hex8_2p/results --svg $(OUT)/learn/hex8_2p/curve.svg
+	$(BIN)/python benchmarks/learn.py --folder $(OUT)/learn
 
 soak: $(VENV)/dev.stamp  ## the property tests again, with far more games; the loop killed 50 times
 	RINGRIFT_TEST_SCALE=25 $(BIN)/python -m pytest tests/property

@@ -19,7 +19,6 @@ from time import perf_counter
 from ringrift_core.commands.bench_engine import cpu_name
 
 RINGRIFT = str(Path(sys.executable).with_name("ringrift"))
-MET = (0, 3)  # exit codes of a loop that has had its champions, or whose time was over first
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +72,16 @@ def learn(name: str, run: Run, folder: Path) -> dict[str, object]:
     known["core_minutes"] += cpu_s / 60
     known["minutes"] += (perf_counter() - started) / 60
     spent.write_text(json.dumps(known))
-    if code not in MET:
+    if code != 0:
         sys.exit(f"{name}: ringrift {' '.join(command)} ended with exit code {code}; the same command goes on")
+    status = asked(["loop", "--status", "--json", "--data-dir", str(data)])
+    assert isinstance(status, dict), "a loop that has ended in good order can be read"
     form = {
         "run": name,
         "command": " ".join(["ringrift", *command]),
         **{key: round(value, 2) for key, value in known.items()},
-        "champions_reached": code == 0,
-        "status": asked(["loop", "--status", "--json", "--data-dir", str(data)]),
+        "champions": [game["champions"] for game in status["games"]],
+        "status": status,
         "curve": asked(
             ["curve", str(data / "data" / "results" / run.game), "--svg", str(folder / f"{name}.svg"), "--json"]
         ),

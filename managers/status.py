@@ -22,6 +22,7 @@ from managers.signal_computer import UnifiedSignalComputer
 from managers.state.cluster_state import ClusterState
 from managers.state.jobs import Job
 from managers.state.learners import Learner, Reign
+from managers.state.tally import champions_of
 from managers.state.tasks import GauntletOutcome, TrainingOutcome
 from managers.status_records import (
     CANDIDATES_MAX,
@@ -134,6 +135,7 @@ class _Games:
             selfplay_with=self._scheduler.model_of(state, game),
             candidates=_candidates(learner),
             nets=len(learner.nets),
+            champions=champions_of(learner),
             games=total.games,
             rows=total.rows,
             evaluations=total.evaluations,

@@ -82,6 +82,7 @@ class GameStatus(Record):
     game: str
     phase: Literal["bootstrap", "learning"]
     champion: ChampionStatus | None
+    champions: int  # that there have been, those that were taken back included
     current: str | None  # the net that plays selfplay
     selfplay_with: str  # the same, or who plays before there is one
     candidates: tuple[CandidateStatus, ...]  # the latest first

@@ -26,6 +26,7 @@ from managers.runtime import Service, ServiceStatus, Supervisor, every
 from managers.runtime.service import Beat
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import HaltAll, ResumeAll
+from managers.state.tally import champions_of
 from managers.status_board import StatusBoard
 from managers.status_records import Status
 from managers.steady_clock import SteadyClock
@@ -202,18 +203,12 @@ async def _until(pipeline: Pipeline, wish: LoopWish, stop: Stop) -> None:
 async def _crowned(pipeline: Pipeline, champions: int) -> None:
     """Wait until every configuration has had so many champions and the last ones are installed here."""
     consensus, games = pipeline.consensus, pipeline.settings.games
-    while not all(champions_of(consensus.state, game) >= champions for game in games):
+    while not all(champions_of(consensus.state.learner(game)) >= champions for game in games):
         await consensus.changed(consensus.version, REFRESH_TIMEOUT_S)
     for _ in range(INSTALL_LOOKS):
         if await asyncio.to_thread(_installed, pipeline):
             return
         await asyncio.sleep(REFRESH_S)
-
-
-def champions_of(state: ClusterState, game: str) -> int:
-    """How many champions a configuration has had, those that were taken back included."""
-    tally = state.learner(game).tally
-    return tally.get("promotion.gate", 0) + tally.get("promotion.manual", 0)
 
 
 def _installed(pipeline: Pipeline) -> bool:

@@ -22,6 +22,11 @@ def counted(state: ClusterState, transitions: tuple[Transition, ...]) -> Cluster
     return state
 
 
+def champions_of(learner: Learner) -> int:
+    """How many champions there have been, those that were taken back included."""
+    return learner.tally.get("promotion.gate", 0) + learner.tally.get("promotion.manual", 0)
+
+
 def _name_of(state: ClusterState, learner: Learner, transition: Transition) -> str | None:
     """What a transition counts as; None: it is not counted."""
     if transition.what is What.CHAMPION_PROMOTED and learner.reign is not None:

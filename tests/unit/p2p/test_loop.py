@@ -8,8 +8,9 @@ import pytest
 from managers.outcomes import Outcome
 from managers.runtime import ServiceFailedError
 from managers.state.commands import Promote
+from managers.state.tally import champions_of
 from managers.status_records import Status
-from p2p.loop import Stop, champions_of, expected, log
+from p2p.loop import Stop, expected, log
 from ringrift_core.errors import StorageError
 from tests.loop_states import GAME, Loop, digest
 
@@ -42,13 +43,13 @@ def test_the_first_signal_asks_for_the_end_and_the_second_one_hurries(number: si
 
 def test_champions_are_counted_however_they_became_it_and_also_when_they_were_taken_back():
     loop = Loop()
-    assert champions_of(loop.state, GAME) == 0
+    assert champions_of(loop.state.learner(GAME)) == 0
     loop.crown(1)
     loop.crown(2)
     loop.roll_back(2, to=1)
     loop.judge(loop.train(3), 3, "failed")
     loop.do(Promote(game=GAME, candidate=digest(3), expected=digest(1), how="manual", reason="a person"))
-    assert champions_of(loop.state, GAME) == 3
+    assert champions_of(loop.state.learner(GAME)) == 3
 
 
 def test_an_error_of_ours_is_found_in_what_a_group_of_tasks_raises():
