@@ -111,13 +111,13 @@ NOTES = {
         "`to_device_bytes_per_position`, `from_device_bytes_per_position`. All on one core."
     ),
     "ringrift loop": (
-        "How to run, watch and halt it: [the loop](../how-to/loop.md). Settings: [configuration](configuration.md). One "
-        "loop works in a folder; `--status`, `--watch`, `--halt` and `--resume` talk to it, and `--status`, `--halt` and "
-        "`--resume` read and write the folder where none runs. With `--json`: the loop prints what happens, one object "
-        "per line (`at`, `event`, `game`, `job`, `node`, `weight`, `text`); `--status` and `--watch` print the "
-        "[status](../formats/status.md); `--halt` and `--resume` print `changed` and `reason`. Exit codes: 0 after "
-        "SIGTERM, `--minutes` or `--champions`, 130 after Ctrl-C, 1 when a part that it cannot do without was given up, "
-        "or when `--watch` finds no loop."
+        "How to run, watch and halt it: [the loop](../how-to/loop.md). Settings: "
+        "[configuration](configuration.md). One loop works in a folder; `--status`, `--watch`, `--halt` and "
+        "`--resume` talk to it, and `--status`, `--halt` and `--resume` read and write the folder where none "
+        "runs. With `--json`: the loop prints what happens, one object per line (`at`, `event`, `game`, `job`, "
+        "`node`, `weight`, `text`); `--status` and `--watch` print the [status](../formats/status.md); `--halt` "
+        "and `--resume` print `changed` and `reason`. Exit codes: 0 after SIGTERM, `--minutes` or `--champions`, "
+        "130 after Ctrl-C, 1 when a part that it cannot do without was given up, or when `--watch` finds no loop."
     ),
     "ringrift shards ls": (
         "Only manifests are read ([form](../formats/shard.md)). With `--json`: `shards` (name, game, games, samples, "
