@@ -126,6 +126,7 @@ class _Games:
         signals = self._signals.compute_signals(state, game, sight.now)
         per_h, total = sight.games_per_h.get(game), learner.total
         outlook = Outlook(state, sight.now, self._reports)
+        missing = signals.games_wanted - signals.new_games
         known = game in sight.settings.games
         return GameStatus(
             game=game,
@@ -154,7 +155,7 @@ class _Games:
             share_parts=dict(self._scheduler.parts(sight.state, game, sight.now)) if known else {},
             held=learner.held,
             blocked=len(learner.blocked),
-            milestones=milestones_of(outlook, game, signals.games_wanted - signals.new_games, per_h),
+            milestones=milestones_of(outlook, game, missing, per_h) if sight.running else (),
             tally=dict(learner.tally),
         )
 
