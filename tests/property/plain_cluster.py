@@ -111,10 +111,14 @@ class PlainCluster:
 
     def end(self, job: Plain, status: str) -> None:
         job.update(status=status, ended_at=self.now)
+        task, outcome = job["task"], job["outcome"]
+        learner = self.learners[task["game"]]
+        tally(learner, f"training.{status}" if task["kind"] == "training" else None)
+        tally(learner, f"verdict.{outcome['verdict']}" if task["kind"] == "gauntlet" and outcome else None)
         self.finished[job["id"]] = self.active.pop(job["id"])
         forget(self.finished, LEAST["finished"])
         if job["task"]["kind"] == "gauntlet" and status != "succeeded":
-            learner, candidate = self.learners[job["task"]["game"]], job["task"]["candidate"]
+            candidate = task["candidate"]
             if candidate in learner["nets"] and learner["nets"][candidate]["status"] == "candidate":
                 self.net(learner, candidate, status="unjudged")
 
@@ -123,6 +127,7 @@ class PlainCluster:
 
     def fail(self, body: asked.Fail) -> None:
         job = self.held(body.job, body.fence)
+        self.count_canary(self.learners[job["task"]["game"]], job["task"], failed=True)
         job["attempts"] += 1
         if body.retry_after_s is None or job["attempts"] == job["attempts_max"]:
             self.end(job, "failed")
@@ -152,6 +157,7 @@ class PlainCluster:
             if status not in {"promoted", "rolled back"}:
                 status = "passed" if outcome.verdict == "passed" else "not passed"
             self.net(learner, task["candidate"], status=status, gauntlet=outcome.result, against=task["champion"])
+        self.count_canary(learner, task, failed=False)
         if isinstance(outcome, CanaryOutcome) and task["model"] == champion(learner):
             learner["seen"] += [{**plain(it), "at": self.now} for it in outcome.blocks]
             learner["seen"] = learner["seen"][-LEAST["blocks"] :]
@@ -164,7 +170,7 @@ class PlainCluster:
         need(made.candidate not in learner["nets"])
         facts = {name: getattr(made, name) for name in ("size_bytes", "version", "samples_total", "evaluations")}
         self.new_net(learner, {"sha256": made.candidate, "job": body.job, "parent": task["parent"], **facts})
-        if champion(learner) is None:
+        if champion(learner) is None or task["gate"] is None:
             learner["current"] = made.candidate
         learner.update(trained_rows=task["rows_made"], trained_games=task["games_made"], trained_at=self.now)
         return None if task["gate"] is None else self.next_gauntlet(learner, made.candidate, task["gate"])
@@ -270,10 +276,11 @@ class PlainCluster:
         need(new != old)
         known[body.node] = new
 
-    def count_job(self, body: asked.CountJob) -> None:
-        learner = self.learners[body.game]
-        if body.model == champion(learner):
-            learner["job_games"] = [*learner["job_games"], plain(body.games)][-LEAST["blocks"] :]
+    def count_canary(self, learner: Plain, task: Plain, *, failed: bool) -> None:
+        if task["kind"] == "canary" and task["model"] == champion(learner):
+            played = task["games"] * len(task["opponents"])
+            row = {"at": self.now, "games": played, "failed": played if failed else 0}
+            learner["job_games"] = [*learner["job_games"], row][-LEAST["blocks"] :]
 
     def qualify(self, body: asked.Qualify) -> None:
         task = self.held(body.job, body.fence)["task"]
@@ -303,8 +310,6 @@ class PlainCluster:
         if body.how == "gate":
             need(body.candidate not in learner["blocked"])
             need(net["status"] == "passed" and net["gauntlet"] == body.evidence and net["against"] == old)
-        if body.how == "manual" and old is not None:
-            block(learner, old, unblock=body.candidate)
         learner["blocked"].pop(body.candidate, None)
         if learner["current"] is None:
             learner["current"] = body.candidate
@@ -318,7 +323,9 @@ class PlainCluster:
                 learner["baselines"] = [{"opponent": row["sha256"], "blocks": row["blocks"]} for row in rows]
 
     def crown(self, learner: Plain, net: str, *, kind: str, evidence: str | None) -> None:
-        reign = {"sha256": net, "seq": self.seq, "at": self.now, "kind": kind, "evidence": evidence}
+        elo = next((it["elo"] for it in learner["ratings"] if it["sha256"] == net), None)
+        reign = {"sha256": net, "seq": self.seq, "at": self.now, "kind": kind, "evidence": evidence, "elo": elo}
+        tally(learner, f"promotion.{kind}" if kind != "rollback" else None)
         learner["reigns"] = [*learner["reigns"], {**reign, "replaced": champion(learner)}][-LEAST["reigns"] :]
         for name in ("judged", "canaries", "canary_at", "seen", "job_games", "held", "baselines"):
             learner[name] = blank("")[name]
@@ -336,6 +343,7 @@ class PlainCluster:
         row |= {"trigger": body.trigger, "metrics": plain(body)["metrics"]}
         learner["rollbacks"] = [*learner["rollbacks"], row][-LEAST["rollbacks"] :]
         self.crown(learner, body.to, kind="rollback", evidence=None)
+        tally(learner, f"rollback.{body.trigger}")
 
     def hold_rollbacks(self, body: asked.HoldRollbacks) -> None:
         learner = self.learners[body.game]
@@ -349,7 +357,13 @@ def blank(game: str) -> Plain:
         "game": game, "nets": {}, "current": None, "reigns": [], "judged": 0, "blocked": {}, "data": {},
         "trained_rows": 0, "trained_games": 0, "trained_at": None, "baselines": [], "seen": [], "job_games": [],
         "canaries": 0, "canary_at": None, "rollbacks": [], "held": "", "ratings": [], "rated_at": None,
+        "tally": {},
     }  # fmt: skip
+
+
+def tally(learner: Plain, name: str | None) -> None:
+    if name is not None:
+        learner["tally"][name] = learner["tally"].get(name, 0) + 1
 
 
 def champion(learner: Plain) -> str | None:

@@ -79,9 +79,11 @@ def test_a_completed_training_leaves_a_candidate_and_its_gauntlet_in_one_command
     assert whats == [What.JOB_SUCCEEDED, What.CURRENT_CHANGED, What.CANDIDATE_ADDED, What.JOB_QUEUED]
 
 
-def test_a_training_without_a_gate_leaves_an_unjudged_candidate(cluster: Commanded):
-    assert cluster.trained(A).job is None
-    assert status(cluster, A) is NetStatus.UNJUDGED
+def test_a_training_without_a_gate_leaves_an_unjudged_candidate_that_is_current(cluster: Commanded):
+    cluster.crowned(A)
+    assert cluster.trained(B).job is None
+    assert status(cluster, B) is NetStatus.UNJUDGED
+    assert cluster.learner().current == B
     assert cluster.learner().judged == 0
 
 
@@ -129,14 +131,11 @@ def test_a_net_that_a_person_brings_is_not_judged_and_plays_no_selfplay(cluster:
 
 def test_of_too_many_nets_the_oldest_go_that_nobody_needs(cluster: Commanded, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(learn, "NETS_MAX", 4)
-    cluster.sealed(A)  # champion
+    cluster.sealed(A)  # champion and current
     cluster.gauntlet(B)  # waits
-    cluster.trained(C)
-    cluster.trained(D)
-    cluster.trained(digest(20))
-    assert list(cluster.learner().nets) == [A, B, D, digest(20)]
-    cluster.trained(digest(21))
-    assert list(cluster.learner().nets) == [A, B, digest(20), digest(21)]
+    for number in range(20, 24):
+        cluster.do(asked.AddNet(game=GAME, sha256=digest(number), size_bytes=1, version=1, parent=None))
+    assert list(cluster.learner().nets) == [A, B, digest(22), digest(23)]
 
 
 # ---- the current net ----
@@ -358,16 +357,14 @@ def test_a_blocked_net_is_promoted_by_hand_only_which_ends_the_block(cluster: Co
     assert status(cluster, B) is NetStatus.PASSED
     assert "is blocked: it lost" in cluster.refused(promotion(B, expected=A))
     cluster.do(promotion(B, expected=A, how="manual"))
-    assert (cluster.learner().champion, set(cluster.learner().blocked)) == (B, {A})
+    assert (cluster.learner().champion, set(cluster.learner().blocked)) == (B, set())
 
 
-def test_a_promotion_by_hand_blocks_what_it_replaces(cluster: Commanded):
+def test_a_promotion_blocks_nobody(cluster: Commanded):
     cluster.sealed(A)
-    assert cluster.learner().blocked == {}
     cluster.sealed(B)
-    assert cluster.learner().blocked == {A: "replaced by hand: a person wished it"}
     cluster.crowned(C)
-    assert set(cluster.learner().blocked) == {A}, "the gate blocks nobody"
+    assert cluster.learner().blocked == {}
 
 
 def test_the_first_champion_is_current_where_nobody_is(cluster: Commanded):
@@ -484,7 +481,6 @@ def test_a_new_reign_counts_from_nothing(cluster: Commanded, how):
     cluster.judged(C)
     job = cluster.queued(canary(B))
     cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=canary_outcome()))
-    cluster.do(asked.CountJob(game=GAME, model=B, games=JobGames(at=1, games=8, failed=1)))
     before = cluster.learner()
     assert (before.judged, before.canaries, before.canary_at) == (1, 1, START)
     assert before.seen
@@ -507,11 +503,15 @@ def test_what_is_remembered_of_a_configuration_has_limits(cluster: Commanded, mo
     learner = cluster.learner()
     assert [reign.sha256 for reign in learner.reigns] == [A, B, A]
     assert [row.from_sha256 for row in learner.rollbacks] == [A, B]
-    cluster.sealed(C)
-    assert set(cluster.learner().blocked) == {A}, "the oldest block went"
-    for at in range(4):
-        cluster.do(asked.CountJob(game=GAME, model=C, games=JobGames(at=at, games=1, failed=0)))
-    assert [it.at for it in cluster.learner().job_games] == [2, 3]
+    cluster.crowned(C)
+    cluster.do(rollback(expected=C, to=A))
+    assert set(cluster.learner().blocked) == {C}, "the oldest block went"
+    for _ in range(4):
+        cluster.at += 1
+        job = cluster.queued(canary(A))
+        cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=canary_outcome()))
+    assert [it.at for it in cluster.learner().job_games] == [START + 3, START + 4]
+    assert [it.at for it in cluster.learner().seen] == [START + 3, START + 4]
 
 
 # ---- canaries and ratings ----
@@ -539,13 +539,34 @@ def test_canary_blocks_bear_the_time_and_count_for_the_champion_that_played_them
     assert cluster.learner().seen == ()
 
 
-def test_games_of_jobs_count_for_the_champion_only(cluster: Commanded):
+def test_a_canary_that_fails_fails_with_all_its_games(cluster: Commanded):
     cluster.crowned(A)
-    games = JobGames(at=5, games=8, failed=2)
-    cluster.do(asked.CountJob(game=GAME, model=B, games=games))
+    job = cluster.queued(canary(A))
+    cluster.do(asked.Fail(job=job, fence=cluster.leased(job), reason="it does not load", retry_after_s=0))
+    cluster.at += 5
+    cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=canary_outcome()))
+    played = JobGames(at=START + 5, games=8, failed=0)
+    assert cluster.learner().job_games == (JobGames(at=START, games=8, failed=8), played)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_canaries_of_a_former_champion_count_no_more(cluster: Commanded, fails):
+    cluster.crowned(A)
+    job = cluster.queued(canary(A))
+    fence = cluster.leased(job)
+    cluster.sealed(B)
+    fail = asked.Fail(job=job, fence=fence, reason="it does not load")
+    cluster.do(fail if fails else asked.Complete(job=job, fence=fence, outcome=canary_outcome()))
     assert cluster.learner().job_games == ()
-    cluster.do(asked.CountJob(game=GAME, model=A, games=games))
-    assert cluster.learner().job_games == (games,)
+
+
+def test_a_reign_begins_with_the_rating_of_its_net(cluster: Commanded):
+    job = cluster.gauntlet(A)
+    outcome = gauntlet_outcome(rated=A)
+    cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=outcome))
+    cluster.do(promotion(A, expected=None))
+    cluster.sealed(B)
+    assert [reign.elo for reign in cluster.learner().reigns] == [1300.5, None]
 
 
 def test_the_latest_ratings_stand_until_there_are_newer_ones(cluster: Commanded):

@@ -12,7 +12,7 @@ from managers.state import commands as asked
 from managers.state.cluster_state import Answered, ClusterState, Result, Transition
 from managers.state.commands import Command, decode, encode
 from managers.state.jobs import Job
-from managers.state.learners import DataCount, JobGames, Learner, Net, SeenBlocks
+from managers.state.learners import DataCount, Learner, Net, SeenBlocks
 from managers.state.machine import StateMachine
 from managers.state.record import TEXT_MAX
 from managers.state.tasks import GateForm, Opponent, SelfplayTask, TrainingOutcome, TrainingTask
@@ -59,10 +59,11 @@ def full() -> ClusterState:
     outcome = gauntlet_outcome(rated=d)
     job = cluster.gauntlet(d)
     cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=outcome))
+    job = cluster.queued(canary(b))
+    cluster.do(asked.Fail(job=job, fence=cluster.leased(job), reason="it broke", retry_after_s=None))
     for _ in range(2):
         job = cluster.queued(canary(b))
         cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=canary_outcome(rated=b)))
-    cluster.do(asked.CountJob(game=GAME, model=b, games=JobGames(at=4.5, games=9, failed=2)))
     cluster.do(asked.CountData(game=GAME, node="n1", count=DataCount(games=5, rows=6, evaluations=7, newest_at=8)))
     cluster.do(asked.HoldRollbacks(game=GAME, reason="two in a day"))
     _queue_everything(cluster, a)
@@ -77,7 +78,15 @@ def full() -> ClusterState:
 
 def _train_everything(cluster: Commanded, net: str) -> None:
     form = GateForm(
-        games=30, games_max=300, random=0.8, heuristic=0.5, champion=0.4, qualify_games=32, anchors_max=1, priority=9
+        games=30,
+        games_max=300,
+        random=0.8,
+        heuristic=0.5,
+        champion=0.4,
+        qualify_games=32,
+        anchors_max=1,
+        priority=9,
+        asked=True,
     )
     task = TrainingTask(
         game=GAME, parent=digest(77), size="nano", seed=9, steps=10, rows_made=11, games_made=12, batch=64,
