@@ -40,7 +40,7 @@ def spec_of(job: Job, folder: NodeFolder, *, cores: int, seed: int) -> Spec:
                 games_max=task.form.games_max,
                 candidate_number=task.candidate_number,
                 rates=Rates(random=task.form.random, heuristic=task.form.heuristic, champion=task.form.champion),
-                qualify_games=task.form.qualify_games,
+                qualify_games=0 if task.form.asked else task.form.qualify_games,
             )
         case CanaryTask():
             return CanarySpec(

@@ -5,11 +5,9 @@ reported at once and left alone for a while, because a person may have put it th
 again and the strange file becomes the backup.
 """
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from config.schema import Settings
 from managers.node_folder import NodeFolder
@@ -19,8 +17,7 @@ from managers.state.learners import Learner
 from ringrift_core.errors import RingriftError, StorageError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.registry import ModelRegistry, read_history, write_history
-from ringrift_core.registry.model_files import digest_of
-from ringrift_core.storage import make_folder
+from ringrift_core.registry.model_files import digest_of, write_verified
 
 PATIENCE_S = 900.0  # before a strange canonical file is replaced
 
@@ -43,6 +40,7 @@ class ModelInstaller:
         self._folder = folder
         self.registry = ModelRegistry(folder.models)
         self._strange: dict[str, float] = {}  # since when, by configuration
+        self._staged: dict[str, str] = {}  # what the staging folder holds, by configuration
 
     def install(self, state: ClusterState, now: float) -> tuple[Finding, ...]:
         """Install what is champion and not installed, and block what is blocked."""
@@ -55,8 +53,7 @@ class ModelInstaller:
         try:
             self._write_history(state)
         except StorageError as error:
-            found += [Finding(learner.game, "failed", str(error)) for learner in state.learners.values()
-                      if learner.rollbacks]  # fmt: skip
+            found += [Finding(it.game, "failed", str(error)) for it in state.learners.values() if it.rollbacks]
         return tuple(found)
 
     def check(self, state: ClusterState, now: float) -> tuple[Finding, ...]:
@@ -70,12 +67,14 @@ class ModelInstaller:
             if sha256 not in blocked:
                 self.registry.block(sha256, reason or "blocked", now)
         reign, present = learner.reign, self.registry.production(key)
-        if reign is None or (present is not None and present.sha256 == reign.sha256):
+        if reign is None:
             return
-        version = self.registry.find(reign.sha256)
-        self.registry.install(key, version.version, now, reign.reason or reign.kind, force=True)
-        self._sync_staging(key)
-        yield Finding(learner.game, "installed", f"{reign.kind}: {reign.reason}", reign.sha256)
+        if present is None or present.sha256 != reign.sha256:
+            version = self.registry.find(reign.sha256)
+            self.registry.install(key, version.version, now, reign.reason or reign.kind, force=True)
+            yield Finding(learner.game, "installed", f"{reign.kind}: {reign.reason}", reign.sha256)
+        if self._settings.promotion.sync_staging:
+            self._sync_staging(key, reign.sha256)
 
     def _check(self, learner: Learner, now: float) -> Iterator[Finding]:
         key = ConfigKey.parse(learner.game)
@@ -103,14 +102,15 @@ class ModelInstaller:
         del self._strange[learner.game]
         yield Finding(learner.game, "installed", f"{text}; installed again", present.sha256)
 
-    def _sync_staging(self, key: ConfigKey) -> None:
-        """Copy a new champion to the staging folder, where that is wished for."""
-        promotion = self._settings.promotion
-        if not promotion.sync_staging:
+    def _sync_staging(self, key: ConfigKey, sha256: str) -> None:
+        """Copy a champion from the registry to the staging folder, once."""
+        if self._staged.get(str(key)) == sha256:
             return
-        target = promotion.staging_dir or self._folder.root / "staging"
-        make_folder(target)
-        copy_whole(self.registry.files.canonical(key), target / self.registry.files.canonical(key).name)
+        source = self.registry.files.canonical(key)
+        target = (self._settings.promotion.staging_dir or self._folder.root / "staging") / source.name
+        if digest_of(target) != sha256:
+            write_verified(target, self.registry.content(sha256), sha256)
+        self._staged[str(key)] = sha256
 
     def _write_history(self, state: ClusterState) -> None:
         """The rollbacks as a file, whenever it is not what the state says."""
@@ -129,13 +129,3 @@ class ModelInstaller:
             known = ()
         if known != events:
             write_history(self._folder.rollback_history, events)
-
-
-def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file; under its name it is there completely or not at all."""
-    aside = target.with_name(f".tmp-{target.name}")
-    try:
-        shutil.copyfile(source, aside)
-        aside.replace(target)
-    except OSError as error:
-        raise StorageError(f"{target}: cannot be written: {error.strerror}") from error

@@ -66,13 +66,14 @@ def resolved(folder: NodeFolder, model_path: str) -> Path:
     models = folder.models.resolve()
     asked = Path(model_path)
     if not asked.is_absolute():
-        asked = folder.root / asked if asked.parts[0] == folder.models.name else folder.models / asked
+        asked = (folder.root if asked.parts[:1] == (folder.models.name,) else folder.models) / asked
     try:
         path = asked.resolve()
-    except (OSError, RuntimeError):  # a circle of links
-        raise RulesError(f"{model_path!r} leads nowhere") from None
+        is_file = path.is_file()
+    except (OSError, RuntimeError, ValueError):  # too long, a circle of links, no name at all
+        raise RulesError(f"{model_path[:SAID_CHARS_MAX]!r} leads nowhere") from None
     if models not in path.parents:
         raise RulesError(f"{model_path!r} does not lie below {folder.models}; copy the net there")
-    if not path.is_file():
+    if not is_file:
         raise StorageError(f"{path}: there is no such file")
     return path

@@ -257,4 +257,6 @@ def told_in_a_line(result: PromotionResult) -> str:
     """A result for people, in short."""
     rates = ", ".join(f"{rate:.1%} against {who}" for who, rate in result.win_rates.items())
     verdict = "promoted" if result.promoted else f"not promoted: {result.failure_reason}"
+    if result.dry_run:
+        verdict = "it would be promoted" if result.passed else f"it would not be promoted: {result.failure_reason}"
     return f"{result.game} {(result.sha256 or '')[:16]}: {verdict}" + (f" ({rates})" if rates else "")

@@ -48,7 +48,7 @@ class GateForm(Record):
     qualify_games: Annotated[int, Field(ge=2)] = 64
     anchors_max: Annotated[int, Field(ge=0, le=16)] = 2
     priority: Annotated[int, Field(ge=0, le=1000)] = 80
-    asked: bool = False  # a person waits for the verdict: it is not given up for a newer candidate
+    asked: bool = False  # a person waits for the verdict: not given up for a newer candidate, no claim to be current
 
 
 class TrainingTask(Record):
