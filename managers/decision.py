@@ -49,9 +49,11 @@ class Setback:
 
 
 def setback_of(state: ClusterState, game: str, kind: str) -> Setback:
-    """The failures of a kind of job since one of them last succeeded, among the jobs that are remembered."""
+    """The failures of a kind of job since one last succeeded; none when the latest is older than any pause."""
     count, ended_at, reason = 0, 0.0, ""
     for job in reversed(state.jobs.finished.values()):
+        if not count and state.now - (job.ended_at or 0.0) > PAUSE_MAX_S:
+            break  # thousands of jobs are remembered, and everybody asks at every look
         if job.game != game or job.kind != kind:
             continue
         if job.status not in {JobStatus.FAILED, JobStatus.LOST}:

@@ -47,6 +47,24 @@ def test_failures_in_a_row_count_and_the_last_one_is_told(cluster: Cluster):
     )
 
 
+def test_a_row_whose_pause_is_over_is_looked_for_no_further_than_the_longest_pause(cluster: Cluster):
+    """Or every look would go through all the jobs that are remembered."""
+    cluster.failed(cluster.queued(training()))
+    cluster.later(3600)
+    cluster.queued(selfplay())
+    assert setback_of(cluster.state, GAME, "training").count == 1
+    cluster.later(1)
+    cluster.queued(selfplay())
+    assert setback_of(cluster.state, GAME, "training").count == 0
+
+
+def test_a_failure_within_the_longest_pause_counts_those_before_it(cluster: Cluster):
+    for _ in range(3):
+        cluster.failed(cluster.queued(training()))
+        cluster.later(3000)
+    assert setback_of(cluster.state, GAME, "training").count == 3
+
+
 def test_a_success_ends_the_row(cluster: Cluster):
     cluster.failed(cluster.queued(training()))
     cluster.candidate(A)
