@@ -26,8 +26,8 @@ PATIENCE_S = 900.0  # before a strange canonical file is replaced
 class Finding:
     """Something about a canonical file that a person should know."""
 
-    game: str
-    what: str  # installed, damaged, failed
+    game: str  # or "registry": all of them
+    what: str  # installed, repaired, damaged, failed
     text: str
     sha256: str | None = None
 
@@ -41,6 +41,15 @@ class ModelInstaller:
         self.registry = ModelRegistry(folder.models)
         self._strange: dict[str, float] = {}  # since when, by configuration
         self._staged: dict[str, str] = {}  # what the staging folder holds, by configuration
+
+    def repair(self, now: float) -> tuple[Finding, ...]:
+        """Finish or take away what an earlier life that was killed has left in the registry; before jobs begin."""
+        if not self._folder.models.exists():
+            return ()
+        try:
+            return tuple(Finding("registry", "repaired", text) for text in self.registry.repair(utc(now)))
+        except RingriftError as error:
+            return (Finding("registry", "failed", str(error)),)
 
     def install(self, state: ClusterState, now: float) -> tuple[Finding, ...]:
         """Install what is champion and not installed, and block what is blocked."""

@@ -151,6 +151,8 @@ class Pipeline:
     async def __aenter__(self) -> Self:
         for leftover in await self._launcher.sweep():
             logger.warning("ended what an earlier life had left: job %s, processes %s", leftover.name, leftover.pids)
+        for finding in await asyncio.to_thread(self.installer.repair, self.clock()):
+            logger.warning("%s: %s: %s", finding.game, finding.what, finding.text)
         await self._join()
         self.consensus.on_applied(self._changed)
         await self._stack.enter_async_context(self._work)

@@ -37,14 +37,14 @@ SETTLE_S = 300.0  # for the last life to make progress
 QUIET_S = 4.0  # without a word: all there is has been counted and installed
 MOMENT_S = 0.5  # after what was acknowledged, at most
 AT_ONCE = 0.5  # share of the kills without such a moment
+TIME, NEXT = "time", "next"  # instants: at a time, at the n-th thing that happens
 INSTANTS = (
-    "", "", "", "", "",  # a time
-    "up", "job_queued", "job_leased", "job_started", "job_started of training", "job_started of gauntlet",
-    "shard report", "data_counted", "saved report", "saved report", "done report of training",
-    "done report of gauntlet", "job_succeeded of training", "candidate_added", "current_changed",
-    "job_succeeded of gauntlet", "job_succeeded of canary", "champion_promoted", "champion_promoted",
-    "champion_promoted", "halted", "resumed",
+    *(TIME,) * 5, *(NEXT,) * 10,
+    "up", "job_started of training", "shard report", "saved report", "saved report", "done report of training",
+    "done report of gauntlet", "done report of canary", "candidate_added", "job_succeeded of gauntlet",
+    "job_succeeded of canary", "champion_promoted", "champion_promoted", "champion_promoted", "halted", "resumed",
 )  # fmt: skip
+NEXT_MAX = 12
 ORDERS = {"champion_promoted": ("crown",), "halted": ("halt",), "resumed": ("halt", "resume")}
 VICTIMS = ("loop", "loop", "loop", "child", "child", "both", "frozen")  # frozen: the loop, while a child is stopped
 
@@ -122,6 +122,7 @@ class Killer:
         self.ledger = Ledger()
         self.faults: list[str] = []
         self.counts: dict[str, int] = {}  # of everything that has happened
+        self.things = 0  # that have happened since the last kill
         self._folder, self._planted = folder, planted
         self._rng = np.random.default_rng(seed)
         self._token = f"{os.getpid()}-{time.monotonic_ns()}"
@@ -174,6 +175,7 @@ class Killer:
         names: set[str] = set()
         for line in lines:
             happened = self.ledger.note(line)
+            self.things += not happened & {"progress report", "alive report"}
             names |= happened
             for name in happened:
                 self.counts[name] = self.counts.get(name, 0) + 1
@@ -186,8 +188,9 @@ class Killer:
         began, rng = time.monotonic(), self._rng
         instant, victim = asked.instant or str(rng.choice(INSTANTS)), asked.victim or str(rng.choice(VICTIMS))
         moment_s = 0.0 if rng.random() < AT_ONCE else float(rng.uniform(0, MOMENT_S))
-        if not instant:
+        if instant == TIME:
             moment_s = float(rng.uniform(0, asked.patience_s / 2))
+        self.things = 0
         came = self._instant(life, instant, asked.patience_s)
         self.await_(life, lambda _names: False, moment_s)
         children = life.children()
@@ -201,7 +204,8 @@ class Killer:
             life = self._restarted()
         report = {
             "kill": number,
-            "at": (instant or "time") if came else "none",
+            "at": instant,
+            "came": came,
             "moment_s": round(moment_s, 2),
             "victim": victim,
             "children": len(children),
@@ -214,10 +218,13 @@ class Killer:
 
     def _instant(self, life: Life, instant: str, patience_s: float) -> bool:
         """Wait for an instant; whether it came."""
-        if not instant:
+        if instant == TIME:
             return True
         if self.ledger.halted:
             self.ordered(life, "resume")
+        if instant == NEXT:
+            things = int(self._rng.integers(1, NEXT_MAX))
+            return self.await_(life, lambda _names: self.things >= things, patience_s)
         for order in ORDERS.get(instant, ()):
             self.await_(life, lambda _names: False, float(self._rng.uniform(0, patience_s / 5)))
             self.ledger.asked = order
@@ -348,7 +355,7 @@ def main() -> int:
             killer.settled(life)
     finally:
         killer.close()
-    happened = {name: count for name, count in sorted(killer.counts.items()) if " " not in name}
+    happened = dict(sorted(killer.counts.items()))
     end = {"seed": asked.seed, "kills": asked.kills, "took_s": round(time.monotonic() - began), "counts": happened}
     print(json.dumps({**end, "champions": len(killer.ledger.reigns), "faults": killer.faults}), flush=True)
     return 1 if killer.faults else 0

@@ -19,7 +19,7 @@ from typing import Any
 from config.loading import load
 from config.schema import Settings
 from config.yaml_file import Plain
-from managers import training_coordinator
+from managers import feedback_loop_controller, training_coordinator
 from managers.launcher import LocalLauncher
 from managers.pipeline import Pipeline
 from managers.ports import Leftover, Report
@@ -165,7 +165,8 @@ def main(folder: Path, *modes: str) -> None:
     """One life in this process."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(message)s")
     plant(modes)
-    setattr(training_coordinator, "gate_form", short_gate)  # noqa: B010
+    for module in (training_coordinator, feedback_loop_controller):
+        setattr(module, "gate_form", short_gate)  # noqa: B010
     asyncio.run(live(tiny(folder, {"promotion.skip_gauntlet": "ungated" in modes})))
 
 

@@ -23,14 +23,18 @@ from managers.pipeline import Pipeline
 from managers.ports import Report
 from managers.runtime.event_router import EventRouter
 from managers.state import DiskFiles, DurableLog, LocalConsensus
-from managers.state.commands import HaltAll, ResumeAll
+from managers.state.commands import AddNet, HaltAll, Promote, ResumeAll
 from managers.state.jobs import Job, JobStatus
 from managers.state.log_files import DiskFile
 from managers.state.machine import StateMachine
 from managers.steady_clock import SteadyClock
+from ringrift_core.registry import ModelRegistry
+from ringrift_core.registry.model_files import digest_of
 from ringrift_core.selfplay import write_shard
+from ringrift_core.storage import TEMPORARY
 from tests.e2e.loop_process import GAME, tiny
 from tests.played_games import played_games, shard_head
+from tests.unit.registry.nets import saved_net
 
 DEADLINE_S = 120.0
 POLL_S = 0.05
@@ -283,5 +287,48 @@ def test_a_node_that_ends_gives_its_jobs_back_unharmed(tmp_path: Path):
         assert [(job.status, job.losses) for job in jobs(pipeline)] == [(JobStatus.QUEUED, 0)] * 2
         async with node(tiny(tmp_path), World(), 2) as pipeline:
             assert [job.losses for job in jobs(pipeline)] == [0, 0]
+
+    asyncio.run(run())
+
+
+def test_what_a_killed_writer_left_in_the_registry_is_taken_away_at_the_start(tmp_path: Path):
+    settings = tiny(tmp_path, {"node.disable_local_tasks": True})
+    registry = ModelRegistry(NodeFolder(tmp_path).models)
+    registry.block("ab" * 32, "so that there is an index", datetime(2026, 1, 31, tzinfo=UTC))
+    left = registry.files.blob("cd" * 32).with_name(f"{TEMPORARY}left")
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"half a net")
+    assert [finding.path for finding in registry.check()] == [left]
+
+    async def run() -> None:
+        async with node(settings, World()):
+            assert registry.check() == ()
+
+    asyncio.run(run())
+
+
+def test_a_flipped_byte_in_a_canonical_file_is_reported_and_left_alone(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("managers.pipeline.CHECK_S", 0.1)
+    settings, folder = tiny(tmp_path, {"node.disable_local_tasks": True}), NodeFolder(tmp_path)
+    (tmp_path / "nets").mkdir()
+    net = saved_net(tmp_path / "nets", 1)
+    registry = ModelRegistry(folder.models)
+    version = registry.register(net.path, datetime(2026, 1, 31, tzinfo=UTC))
+    canonical = registry.files.canonical(version.key)
+
+    async def run() -> None:
+        async with node(settings, World()) as pipeline:
+            added = AddNet(game=GAME, sha256=net.sha256, size_bytes=version.size_bytes, version=1, parent=None)
+            crown = Promote(game=GAME, candidate=net.sha256, expected=None, how="manual", reason="first")
+            for body in (added, crown):
+                assert (await pipeline.proposer("person").propose(body)).accepted
+            await until(lambda: digest_of(canonical) == net.sha256)
+            damaged = bytearray(canonical.read_bytes())
+            damaged[len(damaged) // 2] ^= 1
+            canonical.write_bytes(damaged)
+            (finding,) = await until(lambda: pipeline.standing.findings)
+            assert finding.what == "damaged"
+            assert f"the champion is {net.sha256[:16]}; it is installed again in" in finding.text
+            assert canonical.read_bytes() == damaged
 
     asyncio.run(run())
