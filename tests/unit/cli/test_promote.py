@@ -17,6 +17,7 @@ from managers.manual_rollback import RollbackResult
 from managers.node_folder import NodeFolder
 from managers.pipeline import EVALUATION, REQUESTS, Duty, Pipeline
 from managers.promotion_result import Met, PromotionResult, gate_plan
+from managers.runtime.event_router import EventRouter
 from managers.state import LocalConsensus
 from managers.state.cluster_state import ClusterState
 from managers.state.commands import Enqueue
@@ -90,7 +91,7 @@ def test_what_does_not_fit_together_is_bad_input(arguments, message):
 
 
 @pytest.mark.parametrize(("result", "code"), [(PROMOTED, 0), (REFUSED, 1)])
-def test_the_exit_code_says_whether_the_net_is_champion(monkeypatch, tmp_path, result, code):
+def test_the_exit_code_says_whether_the_net_is_champion(monkeypatch, tmp_path, result: PromotionResult, code):
     asked: list[object] = []
 
     def promote(_settings: Settings, wish: PromoteWish, _say: object) -> PromotionResult:
@@ -219,7 +220,15 @@ def beside_a_loop(root: Path, ask: Callable[[Pipeline], Awaitable[Any]], *, serv
         async with LocalConsensus(StateMachine(), None) as consensus:
             folder = NodeFolder(root)
             launcher = LocalLauncher(folder.jobs, folder.logs)
-            pipeline = Pipeline(settings(root), consensus, launcher, folder, lambda: BEGAN, session=1)
+            pipeline = Pipeline(
+                settings(root),
+                consensus,
+                launcher,
+                folder,
+                lambda: BEGAN,
+                session=1,
+                router=EventRouter("n", "1", lambda: BEGAN),
+            )
             application = web.Application(middlewares=[errors_as_answers])
             application.add_routes(routes(pipeline))
             runner = web.AppRunner(application)
@@ -295,7 +304,16 @@ def test_a_node_that_only_judges_starts_no_selfplay_that_a_loop_has_left(tmp_pat
         consensus = LocalConsensus(StateMachine(), None)
         launcher = LocalLauncher(tmp_path, tmp_path)
         folder = NodeFolder(tmp_path)
-        pipeline = Pipeline(settings(tmp_path), consensus, launcher, folder, lambda: BEGAN, session=1, duty=duty)
+        pipeline = Pipeline(
+            settings(tmp_path),
+            consensus,
+            launcher,
+            folder,
+            lambda: BEGAN,
+            session=1,
+            router=EventRouter("n", "1", lambda: BEGAN),
+            duty=duty,
+        )
         names = set(pipeline.supervisor.status())
         assert ("QUEUE_POPULATOR" in names, "TRAINING_COORDINATOR" in names) == (bool(kept), bool(kept))
         assert {"DISPATCHER", "JOB_MANAGER", "MODEL_DISTRIBUTION", "PROMOTION_DESK"} <= names

@@ -45,7 +45,10 @@ def asked(
     async def main() -> Any:
         async with LocalConsensus(StateMachine(), None) as consensus:
             launcher = LocalLauncher(folder.jobs, folder.logs)
-            pipeline = Pipeline(Settings(), consensus, launcher, folder, lambda: BEGAN, session=1, duty=REQUESTS)
+            router = EventRouter("n", "1", lambda: BEGAN)
+            pipeline = Pipeline(
+                Settings(), consensus, launcher, folder, lambda: BEGAN, session=1, router=router, duty=REQUESTS
+            )
             installer = ModelInstaller(Settings(), folder)
             consensus.on_applied(lambda _before, after, _result: void(installer.install(after, BEGAN)))
             proposer = Proposer(consensus, "test", lambda: BEGAN)
