@@ -16,6 +16,7 @@ from managers.node_folder import NodeFolder
 from managers.pipeline import REQUESTS, Pipeline
 from managers.promotion_desk import REQUESTS_MAX
 from managers.proposer import Proposer
+from managers.runtime.event_router import EventRouter
 from managers.state import LocalConsensus
 from managers.state.commands import Promote
 from managers.state.machine import StateMachine
