@@ -73,6 +73,15 @@ NOTES = {
         "`games`, `wins`, `losses`, `draws` (0: a game has a winner), `decisive_games`, `win_rate`, `win_rate_ci_low`, "
         "`win_rate_ci_high` (95 %, over blocks), `min_win_rate`, `require_significance`, `blocking`, `passes`."
     ),
+    "ringrift promote": (
+        "Works through the loop of the data folder, or without one as a node that starts only gauntlets "
+        "([runbook](../runbooks/promotion.md)). Exit code 0 when the net is champion, or with `--dry-run` would be, 1 "
+        "when not, 130 after Ctrl-C. With `--json`: `game`, `promoted`, `passed`, `dry_run`, `how` (gate or manual), "
+        "`sha256`, `replaces`, `canonical_path` or null, `failure_reason` or null, `remark`, `win_rates` (by "
+        "opponent), `met` (`opponent`, `sha256`, `games`, `wins`, `share`, `low`, `high`, `outcome`), `gauntlet` (its "
+        "name), `elo`, `elo_margin` (95 %); with `--rollback`: `model_id`, `success`, `from_version`, `from_sha256`, "
+        "`to_version`, `to_sha256`, `reason`, `failure_reason`, `canonical_path`."
+    ),
     "ringrift results check": (
         "PATHS are files, or folders that are searched for names of 16 hex digits ([forms](../formats/match.md)). Exit "
         "code 1 when one is wrong, 2 when there is none. With `--json`: `results` (path, fault or null), `wrong`."
