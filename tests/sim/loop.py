@@ -26,6 +26,7 @@ from managers.selfplay_scheduler import SelfplayScheduler
 from managers.shadow_tournament import ShadowTournament
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import AddNet, Body, Cancel, Command, HaltAll, Promote, ResumeAll, decode, encode
+from managers.state.learners import NetStatus
 from managers.state.machine import StateMachine
 from managers.training_coordinator import TrainingCoordinator
 from tests.sim.hidden_strengths import Strengths
@@ -36,6 +37,7 @@ BEGAN_AT = 1.7e9  # unix seconds at virtual time 0
 LOOK_S = 30.0  # between two looks of a decider that nobody wakes
 WAKE_S = 6.0  # within which a decider looks after something has changed
 REST_S = 120.0  # between two looks of the rollback at a configuration without new games: they cost milliseconds
+MEDDLED_MAX = 5  # reigns, after which people leave a configuration alone
 Decide = Callable[[ClusterState, float], Decision]
 
 
@@ -154,17 +156,43 @@ class Loop:
             return
         node = self.nodes[str(self.rng.choice(list(self.nodes)))]
         down_s = float(self.rng.choice([3.0, 30.0, 200.0]))
-        match int(self.rng.integers(6)):
+        for game in self.settings.games:
+            self._usurp(game)
+        match int(self.rng.integers(7)):
             case 0 | 1:
                 node.crash(down_s)
             case 2 | 3:
                 node.cut(down_s)
             case 4:
                 self.control.restart()
+            case 5:
+                self._meddle(str(self.rng.choice(self.settings.games)))
             case _:  # the machine's clock is put forward; whoever decides next goes on from the latest known time
                 self._ahead_s += float(self.rng.choice([5.0, 600.0, 36_000.0]))
                 self.control.restart()
         self.after(float(self.rng.exponential(self.plan.faults.every_s)), self._fault)
+
+    def _usurp(self, game: str) -> None:
+        """Somebody who decided long ago, or wrongly, promotes any net in the place of any other."""
+        learner = self.state.learner(game)
+        if not learner.nets:
+            return
+        one, other = (learner.nets[str(name)] for name in self.rng.choice(list(learner.nets), 2))
+        for expected in (learner.champion, other.sha256):
+            body = Promote(
+                game=game, candidate=one.sha256, expected=expected, how="gate", evidence=one.gauntlet, reason="late"
+            )
+            self.people.propose(body)
+
+    def _meddle(self, game: str) -> None:
+        """A person makes another champion, just when a candidate has passed against the old one if there is one."""
+        learner = self.state.learner(game)
+        if learner.champion is None or len(learner.reigns) > MEDDLED_MAX or not self.faulty:
+            return
+        if any(net.status is NetStatus.PASSED for net in learner.nets.values()):
+            self.force(game, self.world.elo[learner.champion] + float(self.rng.normal(0, 50)))
+        else:
+            self.after(float(self.rng.uniform(0.5, 2.0)), lambda: self._meddle(game))
 
 
 class Client:
