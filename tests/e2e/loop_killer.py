@@ -1,11 +1,11 @@
 """A loop that is killed (kill -9), itself or a child of it, at seeded instants; what it had acknowledged must be there.
 
 `python -m tests.e2e.loop_killer FOLDER [--kills N] [--seed S]`: a line of JSON per kill and one at the end; exit code 1
-when anything was lost. With `--planted BUG` it ends at the first fault; `--victim` and `--instant` are drawn where they
-are not given. A life is a fork of this process, which has everything imported
-already; its jobs are real child processes. After each kill of the loop a copy of its log is read and compared with the
-ledger, then the next life begins: at once, or when the jobs of the last one have ended by themselves. Instants are
-drawn: a time, or something acknowledged or reported and a moment after it.
+when anything was lost. With `--planted BUG` it ends at the first fault; `--victim` and `--instant` (several: in turn)
+are drawn where they are not given. A life is a fork of this process, which has everything imported already; its jobs
+are real child processes. After each kill of the loop a copy of its log is read and compared with the ledger, then the
+next life begins: at once, or when the jobs of the last one have ended by themselves. Instants are drawn: a time, or
+something acknowledged or reported and a moment after it.
 """
 
 import argparse
@@ -134,7 +134,7 @@ class Killer:
     def born(self) -> Life:
         """A new life, once it is up; processes of earlier ones must be gone then."""
         number = self._lives = self._lives + 1
-        modes = [self._planted, *(["ungated"] if number % 2 == 0 else [])]
+        modes = [self._planted, *(["ungated"] if number % 2 == 0 else []), *(["busy"] if number % 3 == 0 else [])]
         here, there = os.pipe(), os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -339,7 +339,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--planted", default="")
-    parser.add_argument("--instant", default="")
+    parser.add_argument("--instant", nargs="*", default=[""])
     parser.add_argument("--victim", default="")
     parser.add_argument("--patience", type=float, default=PATIENCE_S)
     asked = parser.parse_args()
@@ -348,7 +348,9 @@ def main() -> int:
     try:
         life = killer.born()
         for number in range(1, asked.kills + 1):
-            life = killer.kill(life, number, Wish(asked.instant, asked.victim, asked.patience))
+            life = killer.kill(
+                life, number, Wish(asked.instant[number % len(asked.instant)], asked.victim, asked.patience)
+            )
             if asked.planted and killer.faults:
                 break
         else:

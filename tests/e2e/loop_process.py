@@ -2,9 +2,9 @@
 
 `python -m tests.e2e.loop_process FOLDER [MODE..]`: one JSON line per accepted command, after it is durable and applied,
 and per report of a job. Standard input takes `halt`, `resume` and `crown` (the newest net becomes champion by hand),
-one a line; its end ends the life in good order. Modes are ungated (candidates become champions without a
-gauntlet) and the planted bugs early (a command is acknowledged and applied one write before it is durable) and unswept
-(what earlier lives have left is not ended).
+one a line; its end ends the life in good order. Modes are busy (two cores for jobs), ungated (candidates become
+champions without a gauntlet) and the planted bugs early (a command is acknowledged and applied one write before it is
+durable) and unswept (what earlier lives have left is not ended).
 """
 
 import asyncio
@@ -36,7 +36,7 @@ NODE = "killed"
 Fact = dict[str, Any]
 TINY: Mapping[str, Plain] = {
     "node.node_id": NODE,
-    "node.cores": 2,
+    "node.cores": 1,
     "node.disk_floor_gb": 0,
     "selfplay.bootstrap_games": 64,
     "selfplay.bootstrap_sims": 2,
@@ -167,7 +167,8 @@ def main(folder: Path, *modes: str) -> None:
     plant(modes)
     for module in (training_coordinator, feedback_loop_controller):
         setattr(module, "gate_form", short_gate)  # noqa: B010
-    asyncio.run(live(tiny(folder, {"promotion.skip_gauntlet": "ungated" in modes})))
+    changes: dict[str, Plain] = {"promotion.skip_gauntlet": "ungated" in modes, "node.cores": 1 + ("busy" in modes)}
+    asyncio.run(live(tiny(folder, changes)))
 
 
 if __name__ == "__main__":

@@ -147,7 +147,9 @@ def test_a_hanging_child_is_replaced_while_the_others_go_on(tmp_path: Path):
     world = World()
 
     async def run() -> None:
-        async with node(tiny(tmp_path, {"jobs.hang_seconds": 60.0, "jobs.stop_seconds": 1.0}), world) as pipeline:
+        async with node(
+            tiny(tmp_path, {"jobs.hang_seconds": 60.0, "jobs.stop_seconds": 1.0, "node.cores": 2}), world
+        ) as pipeline:
             await until(lambda: len(jobs(pipeline, JobStatus.RUNNING)) == 2)
             hanging, other = (job.id for job in jobs(pipeline, JobStatus.RUNNING))
             await until(lambda: world.heard(hanging) and world.heard(other))
@@ -169,7 +171,7 @@ def test_a_hanging_child_is_replaced_while_the_others_go_on(tmp_path: Path):
 
 def test_a_child_over_its_memory_is_ended_by_name_of_the_setting_and_rests(tmp_path: Path):
     world = World()
-    settings = tiny(tmp_path, {"jobs.memory_gb_max.selfplay": 0.001, "jobs.attempts_max": 2, "node.cores": 1})
+    settings = tiny(tmp_path, {"jobs.memory_gb_max.selfplay": 0.001, "jobs.attempts_max": 2})
 
     async def run() -> None:
         async with node(settings, world) as pipeline:
@@ -192,7 +194,9 @@ def test_without_torch_training_says_so_and_the_other_selfplay_goes_on(tmp_path:
     (stand_in / "__init__.py").write_text(NO_TORCH)
     paths = os.pathsep.join([str(stand_in.parent), *process_environment().get("PYTHONPATH", "").split(os.pathsep)])
     world = World(environment={**process_environment(), "PYTHONPATH": paths})
-    settings = tiny(tmp_path, {"games": (GAME, OTHER), "selfplay.bootstrap_games": 16, "jobs.attempts_max": 1})
+    settings = tiny(
+        tmp_path, {"node.cores": 2, "games": (GAME, OTHER), "selfplay.bootstrap_games": 16, "jobs.attempts_max": 1}
+    )
     made_at = datetime(2026, 1, 31, tzinfo=UTC)
     write_shard(NodeFolder(tmp_path).shards(GAME), played_games(GAME, 16, 1), shard_head(GAME, created_at=made_at))
 
@@ -282,10 +286,10 @@ def test_a_wall_clock_that_jumps_changes_nothing(tmp_path: Path):
 
 def test_a_node_that_ends_gives_its_jobs_back_unharmed(tmp_path: Path):
     async def run() -> None:
-        async with node(tiny(tmp_path), World()) as pipeline:
+        async with node(tiny(tmp_path, {"node.cores": 2}), World()) as pipeline:
             await until(lambda: len(jobs(pipeline, JobStatus.RUNNING)) == 2)
         assert [(job.status, job.losses) for job in jobs(pipeline)] == [(JobStatus.QUEUED, 0)] * 2
-        async with node(tiny(tmp_path), World(), 2) as pipeline:
+        async with node(tiny(tmp_path, {"node.cores": 2}), World(), 2) as pipeline:
             assert [job.losses for job in jobs(pipeline)] == [0, 0]
 
     asyncio.run(run())
