@@ -172,8 +172,8 @@ def gauntlet_outcome(verdict: str = "passed", result: str = "e" * 16, rated: str
 
 
 def canary(model: str, game: str = GAME) -> CanaryTask:
-    """The champion against the rule of thumb."""
-    return CanaryTask(game=game, model=model, opponents=("heuristic",), games=8, seed=3)
+    """The champion against the rule of thumb: 8 games."""
+    return CanaryTask(game=game, model=model, opponents=("heuristic",), number=0, games=8, seed=3)
 
 
 def canary_outcome(rated: str | None = None) -> CanaryOutcome:

@@ -111,6 +111,8 @@ class PlainCluster:
 
     def end(self, job: Plain, status: str) -> None:
         job.update(status=status, ended_at=self.now)
+        if job["task"]["kind"] == "training":
+            self.tally(job["task"]["game"], f"training.{status}")
         self.finished[job["id"]] = self.active.pop(job["id"])
         forget(self.finished, LEAST["finished"])
         if job["task"]["kind"] == "gauntlet" and status != "succeeded":
@@ -124,6 +126,8 @@ class PlainCluster:
     def fail(self, body: asked.Fail) -> None:
         job = self.held(body.job, body.fence)
         job["attempts"] += 1
+        if job["task"]["kind"] == "canary":
+            self.canary_games(job["task"], failed=True)
         if body.retry_after_s is None or job["attempts"] == job["attempts_max"]:
             self.end(job, "failed")
         else:
@@ -152,6 +156,9 @@ class PlainCluster:
             if status not in {"promoted", "rolled back"}:
                 status = "passed" if outcome.verdict == "passed" else "not passed"
             self.net(learner, task["candidate"], status=status, gauntlet=outcome.result, against=task["champion"])
+            self.tally(task["game"], f"verdict.{outcome.verdict}")
+        if isinstance(outcome, CanaryOutcome):
+            self.canary_games(task, failed=False)
         if isinstance(outcome, CanaryOutcome) and task["model"] == champion(learner):
             learner["seen"] += [{**plain(it), "at": self.now} for it in outcome.blocks]
             learner["seen"] = learner["seen"][-LEAST["blocks"] :]
@@ -164,7 +171,7 @@ class PlainCluster:
         need(made.candidate not in learner["nets"])
         facts = {name: getattr(made, name) for name in ("size_bytes", "version", "samples_total", "evaluations")}
         self.new_net(learner, {"sha256": made.candidate, "job": body.job, "parent": task["parent"], **facts})
-        if champion(learner) is None:
+        if champion(learner) is None or task["gate"] is None:
             learner["current"] = made.candidate
         learner.update(trained_rows=task["rows_made"], trained_games=task["games_made"], trained_at=self.now)
         return None if task["gate"] is None else self.next_gauntlet(learner, made.candidate, task["gate"])
@@ -270,10 +277,16 @@ class PlainCluster:
         need(new != old)
         known[body.node] = new
 
-    def count_job(self, body: asked.CountJob) -> None:
-        learner = self.learners[body.game]
-        if body.model == champion(learner):
-            learner["job_games"] = [*learner["job_games"], plain(body.games)][-LEAST["blocks"] :]
+    def canary_games(self, task: Plain, *, failed: bool) -> None:
+        """An attempt of a shadow tournament has ended: all its games were played, or all of them failed."""
+        learner, games = self.learners[task["game"]], task["games"] * len(task["opponents"])
+        if task["model"] == champion(learner):
+            row = {"at": self.now, "games": games, "failed": games if failed else 0}
+            learner["job_games"] = [*learner["job_games"], row][-LEAST["blocks"] :]
+
+    def tally(self, game: str, name: str) -> None:
+        counts = self.learners[game]["tally"]
+        counts[name] = counts.get(name, 0) + 1
 
     def qualify(self, body: asked.Qualify) -> None:
         task = self.held(body.job, body.fence)["task"]
@@ -303,13 +316,12 @@ class PlainCluster:
         if body.how == "gate":
             need(body.candidate not in learner["blocked"])
             need(net["status"] == "passed" and net["gauntlet"] == body.evidence and net["against"] == old)
-        if body.how == "manual" and old is not None:
-            block(learner, old, unblock=body.candidate)
         learner["blocked"].pop(body.candidate, None)
         if learner["current"] is None:
             learner["current"] = body.candidate
         self.net(learner, body.candidate, status="promoted")
         self.crown(learner, body.candidate, kind=body.how, evidence=body.evidence)
+        self.tally(body.game, f"promotion.{body.how}")
         judged = [job for job in self.finished.values() if job["task"]["kind"] == "gauntlet" and job["outcome"]]
         for task, outcome in ((job["task"], job["outcome"]) for job in judged):
             found = task["game"], task["candidate"], outcome["result"]
@@ -318,7 +330,9 @@ class PlainCluster:
                 learner["baselines"] = [{"opponent": row["sha256"], "blocks": row["blocks"]} for row in rows]
 
     def crown(self, learner: Plain, net: str, *, kind: str, evidence: str | None) -> None:
+        rated = [it["elo"] for it in learner["ratings"] if it["sha256"] == net]
         reign = {"sha256": net, "seq": self.seq, "at": self.now, "kind": kind, "evidence": evidence}
+        reign["elo"] = rated[0] if rated else None
         learner["reigns"] = [*learner["reigns"], {**reign, "replaced": champion(learner)}][-LEAST["reigns"] :]
         for name in ("judged", "canaries", "canary_at", "seen", "job_games", "held", "baselines"):
             learner[name] = blank("")[name]
@@ -336,6 +350,7 @@ class PlainCluster:
         row |= {"trigger": body.trigger, "metrics": plain(body)["metrics"]}
         learner["rollbacks"] = [*learner["rollbacks"], row][-LEAST["rollbacks"] :]
         self.crown(learner, body.to, kind="rollback", evidence=None)
+        self.tally(body.game, f"rollback.{body.trigger}")
 
     def hold_rollbacks(self, body: asked.HoldRollbacks) -> None:
         learner = self.learners[body.game]
@@ -348,7 +363,7 @@ def blank(game: str) -> Plain:
     return {
         "game": game, "nets": {}, "current": None, "reigns": [], "judged": 0, "blocked": {}, "data": {},
         "trained_rows": 0, "trained_games": 0, "trained_at": None, "baselines": [], "seen": [], "job_games": [],
-        "canaries": 0, "canary_at": None, "rollbacks": [], "held": "", "ratings": [], "rated_at": None,
+        "canaries": 0, "canary_at": None, "rollbacks": [], "held": "", "ratings": [], "rated_at": None, "tally": {},
     }  # fmt: skip
 
 

@@ -18,9 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from managers.state import apply as reducer
 from managers.state import commands as asked
-from managers.state import jobs, learners, members
+from managers.state import jobs, learners, members, tally
 from managers.state.jobs import ASSIGNED, Job
-from managers.state.learners import DataCount, JobGames
+from managers.state.learners import DataCount
 from managers.state.machine import StateMachine
 from managers.state.tasks import CanaryOutcome, GateForm, GauntletOutcome, SelfplayOutcome, TrainingOutcome
 from tests import commanded
@@ -350,13 +350,9 @@ class Commands(RuleBasedStateMachine):
     def count(self, seed: int) -> None:
         dice = self.roll(seed)
         game, net, number = dice.one(list(GAMES)), dice.one(NETS), dice.one(range(4))
-        champion = self.state.learner(game).champion or net
         data = DataCount(games=number, rows=3 - number, evaluations=number, newest_at=number / 2)
-        played = JobGames(at=self.at, games=2, failed=number)
         bodies: Sequence[asked.Body] = (
             asked.CountData(game=game, node=dice.one(NODES), count=data),
-            asked.CountJob(game=game, model=champion, games=played),
-            asked.CountJob(game=game, model=net, games=played),
             asked.AddNet(game=game, sha256=net, size_bytes=3, version=0, parent=None),
             asked.HoldRollbacks(game=game, reason=dice.one(("", "two in a day", "three in a day"))),
         )
@@ -440,6 +436,14 @@ BUGS: dict[str, tuple[Callable[..., Any], str, str]] = {
     "a repetition is done again": (reducer.apply, "command.sequence <= known", "command.sequence < known"),
     "who asks often is forgotten": (reducer._remembered, " if name != client", ""),
     "a new life keeps the old one's leases": (reducer._join, "body.session,", "0,"),
+    "a failed canary is no stain": (learners.count_job, "games if failed else 0", "0"),
+    "an old champion's failures stain the new one": (learners.count_job, "task.model != learner.champion", "False"),
+    "a failed training is not counted": (tally.counted, "name is not None", 'name not in {None, "training.failed"}'),
+    "a promotion by hand does not end a block": (
+        learners.promote,
+        '"blocked": _without(learner.blocked, reign.sha256)',
+        '"blocked": learner.blocked',
+    ),
     "a current net is not told": (reducer.Change.learner, "learner.current != before.current", "False"),
 }
 

@@ -5,7 +5,7 @@ import pytest
 from managers.state import commands as asked
 from managers.state import learners as learn
 from managers.state.cluster_state import What
-from managers.state.learners import Baseline, DataCount, JobGames, NetStatus
+from managers.state.learners import Baseline, DataCount, NetStatus
 from managers.state.record import TEXT_MAX
 from managers.state.tasks import GateForm, GauntletTask
 from ringrift_core.evaluation.odds import share_of_elo
@@ -19,7 +19,6 @@ from tests.commanded import (
     digest,
     gauntlet_outcome,
     promotion,
-    rating,
     rollback,
     training,
     training_outcome,
@@ -79,10 +78,15 @@ def test_a_completed_training_leaves_a_candidate_and_its_gauntlet_in_one_command
     assert whats == [What.JOB_SUCCEEDED, What.CURRENT_CHANGED, What.CANDIDATE_ADDED, What.JOB_QUEUED]
 
 
-def test_a_training_without_a_gate_leaves_an_unjudged_candidate(cluster: Commanded):
-    assert cluster.trained(A).job is None
+def test_a_training_without_a_gate_leaves_an_unjudged_candidate_that_is_current_whoever_is_champion(
+    cluster: Commanded,
+):
+    cluster.crowned(B)
+    result = cluster.trained(A)
+    assert result.job is None
     assert status(cluster, A) is NetStatus.UNJUDGED
-    assert cluster.learner().judged == 0
+    assert (cluster.learner().judged, cluster.learner().champion, cluster.learner().current) == (0, B, A)
+    assert What.CURRENT_CHANGED in {it.what for it in result.transitions}
 
 
 def test_the_next_training_counts_its_rows_from_when_this_one_was_queued(cluster: Commanded):
@@ -358,16 +362,16 @@ def test_a_blocked_net_is_promoted_by_hand_only_which_ends_the_block(cluster: Co
     assert status(cluster, B) is NetStatus.PASSED
     assert "is blocked: it lost" in cluster.refused(promotion(B, expected=A))
     cluster.do(promotion(B, expected=A, how="manual"))
-    assert (cluster.learner().champion, set(cluster.learner().blocked)) == (B, {A})
+    assert (cluster.learner().champion, cluster.learner().blocked) == (B, {})
 
 
-def test_a_promotion_by_hand_blocks_what_it_replaces(cluster: Commanded):
+def test_a_promotion_blocks_nobody_by_hand_or_by_the_gate(cluster: Commanded):
     cluster.sealed(A)
-    assert cluster.learner().blocked == {}
     cluster.sealed(B)
-    assert cluster.learner().blocked == {A: "replaced by hand: a person wished it"}
     cluster.crowned(C)
-    assert set(cluster.learner().blocked) == {A}, "the gate blocks nobody"
+    assert cluster.learner().blocked == {}
+    assert cluster.learner().anchors(16) == (B, A), "what was replaced may come again"
+    assert cluster.learner().previous == B
 
 
 def test_the_first_champion_is_current_where_nobody_is(cluster: Commanded):
@@ -484,7 +488,6 @@ def test_a_new_reign_counts_from_nothing(cluster: Commanded, how):
     cluster.judged(C)
     job = cluster.queued(canary(B))
     cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=canary_outcome()))
-    cluster.do(asked.CountJob(game=GAME, model=B, games=JobGames(at=1, games=8, failed=1)))
     before = cluster.learner()
     assert (before.judged, before.canaries, before.canary_at) == (1, 1, START)
     assert before.seen
@@ -508,59 +511,14 @@ def test_what_is_remembered_of_a_configuration_has_limits(cluster: Commanded, mo
     assert [reign.sha256 for reign in learner.reigns] == [A, B, A]
     assert [row.from_sha256 for row in learner.rollbacks] == [A, B]
     cluster.sealed(C)
-    assert set(cluster.learner().blocked) == {A}, "the oldest block went"
-    for at in range(4):
-        cluster.do(asked.CountJob(game=GAME, model=C, games=JobGames(at=at, games=1, failed=0)))
-    assert [it.at for it in cluster.learner().job_games] == [2, 3]
-
-
-# ---- canaries and ratings ----
-
-
-def test_only_the_champion_is_watched(cluster: Commanded):
-    assert "only the champion" in cluster.refused(asked.Enqueue(task=canary(A), priority=1))
-    cluster.crowned(A)
-    cluster.judged(B)
-    assert "only the champion" in cluster.refused(asked.Enqueue(task=canary(B), priority=1))
-
-
-def test_canary_blocks_bear_the_time_and_count_for_the_champion_that_played_them(cluster: Commanded):
-    cluster.crowned(A)
-    job = cluster.queued(canary(A))
-    fence = cluster.leased(job)
-    cluster.at += 30
-    cluster.do(asked.Complete(job=job, fence=fence, outcome=canary_outcome()))
-    (seen,) = cluster.learner().seen
-    assert (seen.at, seen.wins, seen.opponent) == (START + 30, (2, 1, 0), digest(0xABC))
-    job = cluster.queued(canary(A))
-    fence = cluster.leased(job)
-    cluster.sealed(B)
-    cluster.do(asked.Complete(job=job, fence=fence, outcome=canary_outcome()))
-    assert cluster.learner().seen == ()
-
-
-def test_games_of_jobs_count_for_the_champion_only(cluster: Commanded):
-    cluster.crowned(A)
-    games = JobGames(at=5, games=8, failed=2)
-    cluster.do(asked.CountJob(game=GAME, model=B, games=games))
-    assert cluster.learner().job_games == ()
-    cluster.do(asked.CountJob(game=GAME, model=A, games=games))
-    assert cluster.learner().job_games == (games,)
-
-
-def test_the_latest_ratings_stand_until_there_are_newer_ones(cluster: Commanded):
-    job = cluster.gauntlet(A)
-    fence = cluster.leased(job)
-    cluster.do(asked.Complete(job=job, fence=fence, outcome=gauntlet_outcome(rated=A)))
-    assert (cluster.learner().ratings, cluster.learner().rated_at) == ((rating(A),), START)
-    cluster.at += 10
-    cluster.do(promotion(A, expected=None))
-    job = cluster.queued(canary(A))
-    cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=canary_outcome()))
-    assert cluster.learner().rated_at == START, "a canary without ratings says nothing"
-    job = cluster.queued(canary(A))
-    cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=canary_outcome(rated=B)))
-    assert (cluster.learner().ratings, cluster.learner().rated_at) == ((rating(B),), START + 10)
+    cluster.do(rollback(expected=C, to=A))
+    assert set(cluster.learner().blocked) == {C}, "the oldest block went"
+    for _ in range(4):
+        cluster.at += 1
+        job = cluster.queued(canary(A))
+        cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=canary_outcome()))
+    assert [it.at for it in cluster.learner().job_games] == [START + 3, START + 4]
+    assert [it.at for it in cluster.learner().seen] == [START + 3, START + 4]
 
 
 def test_configurations_do_not_touch_each_other(cluster: Commanded):

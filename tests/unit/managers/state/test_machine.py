@@ -62,7 +62,8 @@ def full() -> ClusterState:
     for _ in range(2):
         job = cluster.queued(canary(b))
         cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=canary_outcome(rated=b)))
-    cluster.do(asked.CountJob(game=GAME, model=b, games=JobGames(at=4.5, games=9, failed=2)))
+    job = cluster.queued(canary(b))
+    cluster.do(asked.Fail(job=job, fence=cluster.leased(job), reason="it does not load", retry_after_s=None))
     cluster.do(asked.CountData(game=GAME, node="n1", count=DataCount(games=5, rows=6, evaluations=7, newest_at=8)))
     cluster.do(asked.HoldRollbacks(game=GAME, reason="two in a day"))
     _queue_everything(cluster, a)
@@ -77,8 +78,9 @@ def full() -> ClusterState:
 
 def _train_everything(cluster: Commanded, net: str) -> None:
     form = GateForm(
-        games=30, games_max=300, random=0.8, heuristic=0.5, champion=0.4, qualify_games=32, anchors_max=1, priority=9
-    )
+        games=30, games_max=300, random=0.8, heuristic=0.5, champion=0.4, qualify_games=32, anchors_max=1, priority=9,
+        asked=True,
+    )  # fmt: skip
     task = TrainingTask(
         game=GAME, parent=digest(77), size="nano", seed=9, steps=10, rows_made=11, games_made=12, batch=64,
         learning_rate=1e-3, weight_decay=1e-5, ema=0.99, root_share=0.1, ownership_weight=0.2, score_weight=0.25,
@@ -125,7 +127,7 @@ def test_the_round_trip_saw_every_field(full: ClusterState):
             if getattr(record, name) != field.get_default(call_default_factory=True, validated_data={}):
                 other.add((type(record).__name__, name))
     assert known - other == NEVER_OTHER
-    assert {type(it) for it in records_in(full)} >= {Job, Net, SeenBlocks, Learner, Answered, Result}
+    assert {type(it) for it in records_in(full)} >= {Job, Net, SeenBlocks, JobGames, Learner, Answered, Result}
     assert Transition not in {type(it) for it in records_in(full)}
 
 
