@@ -35,6 +35,12 @@ def carried_out(cluster: Cluster, **sections: Mapping[str, object]) -> list[str]
     return sorted(job.id for job in cluster.state.jobs.on("a"))
 
 
+def canary(cluster: Cluster) -> str:
+    """A shadow tournament of champion A."""
+    task = CanaryTask(game=GAME, model=A, opponents=("heuristic",), number=0, games=16, seed=1)
+    return cluster.do(Enqueue(task=task, priority=90)).job or ""
+
+
 def nodes(*cores: int) -> Cluster:
     cluster = Cluster()
     for name, count in zip("abc", cores, strict=False):
@@ -170,6 +176,35 @@ def test_a_job_that_has_waited_is_not_overtaken_for_ever_by_smaller_ones():
     assert decide(cluster)[0] == f"+{big} a"
 
 
+def test_a_canary_gets_in_where_a_training_has_all_that_selfplay_leaves():
+    cluster = nodes(2)
+    cluster.crowned(A)
+    cluster.leased(cluster.queued(training()))
+    player = cluster.queued(selfplay())
+    cluster.leased(player)
+    name = canary(cluster)
+    assert decide(cluster) == [f"-{player}", f"+{name} a"], "it is short, and a champion depends on it"
+
+
+def test_a_canary_waits_for_no_job_that_has_waited_long():
+    cluster = nodes(3)
+    cluster.crowned(A)
+    cluster.leased(cluster.queued(training(OTHER)))
+    cluster.queued(training(), 70, cores=2)
+    cluster.later(601)
+    name = canary(cluster)
+    assert decide(cluster) == [f"+{name} a"]
+
+
+def test_a_training_does_not_take_selfplays_share_beside_a_canary():
+    cluster = nodes(2)
+    cluster.crowned(A)
+    cluster.leased(canary(cluster))
+    cluster.leased(cluster.queued(selfplay()))
+    cluster.queued(training())
+    assert decide(cluster) == []
+
+
 # ---- making room ----
 
 
@@ -225,8 +260,7 @@ def test_a_canary_comes_before_a_gauntlet_and_that_before_a_training():
     cluster.crowned(A)
     cluster.candidate(B, gate=GateForm())
     cluster.queued(training(), 70)
-    canary = CanaryTask(game=GAME, model=A, opponents=("heuristic",), number=0, games=16, seed=1)
-    name = cluster.do(Enqueue(task=canary, priority=90)).job
+    name = canary(cluster)
     order = []
     for _ in range(3):
         (line,) = decide(cluster)

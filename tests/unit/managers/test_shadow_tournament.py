@@ -48,7 +48,7 @@ def test_a_first_champion_is_held_to_the_heuristic(cluster: Cluster):
     cluster.crowned(A)
     task = due(cluster)
     assert task is not None
-    assert (task.model, task.opponents, task.games, task.number) == (A, ("heuristic",), 16, 0)
+    assert (task.model, task.opponents, task.games, task.number) == (A, ("heuristic",), 64, 0)
 
 
 def test_a_later_champion_is_held_to_the_one_before_and_to_the_heuristic(cluster: Cluster):
@@ -63,12 +63,32 @@ def test_a_champion_that_was_measured_against_nobody_is_held_to_nobody(cluster: 
     assert due(cluster) is None
 
 
-@pytest.mark.parametrize(("game", "games"), [("hex8_2p", 16), ("hex8_3p", 15), ("hex8_4p", 16)])
-def test_games_come_in_whole_blocks(cluster: Cluster, game, games):
+@pytest.mark.parametrize(("game", "proving", "later"), [("hex8_2p", 64, 16), ("hex8_3p", 66, 15), ("hex8_4p", 64, 16)])
+def test_games_come_in_whole_blocks_first_all_that_prove_a_champion_then_those_of_a_tournament(
+    cluster: Cluster, game, proving, later
+):
     cluster.crowned(A, game)
-    task = due(cluster, tournament(game))
+    decider = tournament(game)
+    (job,) = cluster.follow(decider.decide(cluster.state, cluster.now))
+    assert isinstance(job.task, CanaryTask)
+    assert job.task.games == proving
+    cluster.done(job.id, blocks_of((1,) * 32))
+    cluster.later(300)
+    task = due(cluster, decider)
     assert task is not None
-    assert task.games == games
+    assert task.games == later
+
+
+def test_the_games_that_prove_a_champion_are_shared_by_its_opponents_and_what_is_missing_comes_next(cluster: Cluster):
+    cluster.crowned(A)
+    cluster.crowned(B)
+    task = due(cluster)
+    assert task is not None
+    assert (len(task.opponents), task.games) == (2, 32)
+    played(cluster, 10)  # 20 games of 64
+    task = due(cluster)
+    assert task is not None
+    assert task.games == 22
 
 
 def test_one_at_a_time(cluster: Cluster):
@@ -80,6 +100,7 @@ def test_one_at_a_time(cluster: Cluster):
 def test_a_new_champion_plays_on_until_it_has_proven_itself_then_at_intervals(cluster: Cluster):
     cluster.crowned(A)
     for _ in range(4):
+        assert due(cluster) is not None
         played(cluster, 8)  # 16 games
     decision = tournament().decide(cluster.state, cluster.now + 100)
     assert decision.bodies == ()
