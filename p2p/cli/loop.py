@@ -1,6 +1,5 @@
 """`ringrift loop`: the whole way from selfplay to champion, on this machine; and what may be asked of it."""
 
-import asyncio
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -104,6 +103,8 @@ def settings_of(
 
 def run(settings: "Settings", minutes: float | None, champions: int | None, *, plain: bool, as_json: bool) -> int:
     """Run the loop in the foreground; the exit code."""
+    import asyncio
+
     refuse_second(settings)
     from managers.node_folder import NodeFolder
     from managers.resource_watch import memory_refusal
@@ -149,6 +150,8 @@ def screen_of(stack: ExitStack, *, plain: bool, as_json: bool) -> "Screen":
 
 def refuse_second(settings: "Settings") -> None:
     """RingriftError when a loop works in the folder."""
+    import asyncio
+
     from p2p.http.loop_client import NotRunning, request
     from p2p.http.loop_socket import living_pid
     from ringrift_core.errors import RingriftError
@@ -169,6 +172,8 @@ def refuse_second(settings: "Settings") -> None:
 
 def show_status(settings: "Settings", *, as_json: bool) -> None:
     """Print how the loop stands; from its folder where none runs."""
+    import asyncio
+
     status = asyncio.run(asked(settings))
     if as_json:
         typer.echo(status.model_dump_json())
@@ -188,6 +193,8 @@ def draw(status: "Status") -> None:
 
 def watch_loop(settings: "Settings", *, as_json: bool) -> int:
     """Show the loop until it ends or Ctrl-C; the exit code."""
+    import asyncio
+
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -210,6 +217,8 @@ def watch_loop(settings: "Settings", *, as_json: bool) -> int:
 
 async def watching(settings: "Settings", show: Callable[["Status"], None], pause_s: float) -> NoReturn:
     """Show one status after the other; NotRunning when there is no loop, or no more."""
+    import asyncio
+
     while True:
         show(await live_status(settings))
         await asyncio.sleep(pause_s)
@@ -256,6 +265,7 @@ async def asked(settings: "Settings") -> "Status":
 
 def order(settings: "Settings", name: str, reason: str, *, as_json: bool) -> None:
     """Halt or resume, through the loop or, where none runs, in its folder."""
+    import asyncio
     import json
 
     changed, why = asyncio.run(ordered(settings, name, reason))
