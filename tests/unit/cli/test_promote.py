@@ -90,7 +90,7 @@ def test_what_does_not_fit_together_is_bad_input(arguments, message):
 
 
 @pytest.mark.parametrize(("result", "code"), [(PROMOTED, 0), (REFUSED, 1)])
-def test_the_exit_code_says_whether_the_net_is_champion(monkeypatch, tmp_path, result, code):
+def test_the_exit_code_says_whether_the_net_is_champion(monkeypatch, tmp_path, result: PromotionResult, code):
     asked: list[object] = []
 
     def promote(_settings: Settings, wish: PromoteWish, _say: object) -> PromotionResult:
