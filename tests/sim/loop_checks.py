@@ -91,7 +91,8 @@ class Checks:
         assert body.expected == then, "a promotion in the place of somebody else"
         if body.how == "manual":
             return
-        result = self.world.results[body.evidence or ""]
+        assert body.evidence in self.world.results, "a promotion by the gate without a stored gauntlet"
+        result = self.world.results[body.evidence]
         met = None if result.champion is None else result.champion.sha256
         assert (result.verdict, result.candidate.sha256, met) == ("passed", body.candidate, then)
         assert body.candidate not in before.learner(body.game).blocked, "a blocked net was promoted by the gate"
