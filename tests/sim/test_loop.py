@@ -10,7 +10,7 @@ from config.schema import Settings
 from tests.property import SCALE
 from tests.sim.loop import Faults, Loop, Plan
 
-SEEDS = 30
+SEEDS = 24
 FAULTY_S = 900.0
 WEAKER_ELO = 300.0
 CANARY_S = 600.0  # of shadow tournaments, within which a weakened champion is taken back
