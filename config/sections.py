@@ -256,7 +256,6 @@ class JobSettings(Section):
     """Child processes and their leases."""
 
     attempts_max: int = Field(default=3, ge=1, le=100, description="failures of a job before it is given up")
-    losses_max: int = Field(default=20, ge=1, le=10_000, description="losses of its node before a job is given up")
     backoff_seconds: float = Field(
         default=5, ge=0, le=3600, description="before a failed job is tried again; doubles each time"
     )
@@ -271,7 +270,6 @@ class JobSettings(Section):
     )
     memory_gb_max: MemoryLimits = Field(default=MemoryLimits(), description="memory at which a job is stopped")
     gpu_slots_per_device: int = Field(default=1, ge=1, le=64, description="jobs that share a GPU")
-    finished_max: int = Field(default=10_000, ge=100, le=1_000_000, description="finished jobs that are remembered")
 
 
 class SafetySettings(Section):
@@ -284,7 +282,7 @@ class SafetySettings(Section):
         default=3,
         ge=1,
         le=10_000,
-        description="runs or gauntlets of a configuration that fail in a row before it is paused",
+        description="jobs of a kind and a configuration that fail in a row before none is queued for an hour",
     )
 
 

@@ -42,9 +42,11 @@ class Setback:
     ended_at: float
     reason: str
 
-    def pause_left_s(self, now: float) -> float:
-        """How long no other job of the kind is queued."""
+    def pause_left_s(self, now: float, failures_max: int) -> float:
+        """How long no other job of the kind is queued; after `failures_max` of them the longest time."""
         pause_s = min(PAUSE_S * 2 ** min(self.count - 1, 30), PAUSE_MAX_S) if self.count else 0.0
+        if self.count >= failures_max:
+            pause_s = PAUSE_MAX_S
         return max(0.0, self.ended_at + pause_s - now)
 
 
@@ -72,10 +74,10 @@ def _has_played(job: Job) -> bool:
     return job.kind == "selfplay" and played_s >= PAUSE_S
 
 
-def paused(state: ClusterState, game: str, kind: str, now: float) -> Wait | None:
-    """Why no job of a kind is queued for now, when the last ones failed."""
+def paused(state: ClusterState, game: str, kind: str, now: float, failures_max: int) -> Wait | None:
+    """Why no job of a kind is queued for now, when the last ones failed (`safety.max_consecutive_failures`)."""
     setback = setback_of(state, game, kind)
-    left_s = setback.pause_left_s(now)
+    left_s = setback.pause_left_s(now, failures_max)
     if not left_s:
         return None
     times = "" if setback.count == 1 else f" {setback.count} times in a row"

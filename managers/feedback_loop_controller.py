@@ -40,7 +40,7 @@ class FeedbackLoopController:
         stale = net.status is NetStatus.PASSED and net.against != learner.champion
         if not stale and net.status is not NetStatus.UNJUDGED:
             return Decision()
-        pause = paused(state, learner.game, "gauntlet", now)
+        pause = paused(state, learner.game, "gauntlet", now, self._settings.safety.max_consecutive_failures)
         if pause is not None:
             return Decision(waits=(pause,))
         seed = seed_of(f"{self._settings.seed}/gauntlet/{net.sha256}", state.seq)

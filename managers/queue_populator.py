@@ -52,7 +52,7 @@ class QueuePopulator:
     def _resting(self, state: ClusterState, now: float) -> Iterator[Wait]:
         """Configurations that get no job now, and why."""
         for game in self._settings.games:
-            pause = paused(state, game, "selfplay", now)
+            pause = paused(state, game, "selfplay", now, self._settings.safety.max_consecutive_failures)
             if pause is not None:
                 yield pause
             elif self._scheduler.bootstrapped(state, game):

@@ -36,7 +36,7 @@ class ShadowTournament:
                 Cancel(job=job.id, reason="whom it watches is not champion any more")
                 for job in under_way if isinstance(job.task, CanaryTask) and job.task.model != learner.champion
             ))  # fmt: skip
-        pause = paused(state, game, "canary", now)
+        pause = paused(state, game, "canary", now, self._settings.safety.max_consecutive_failures)
         if pause is not None:
             return Decision(waits=(pause,))
         left_s = 0.0 if self._unproven(learner) else self._rest_s(learner, now)

@@ -102,7 +102,7 @@ class TrainingCoordinator:
             return "a run is under way"
         if len(running) + others >= training.max_concurrent_jobs:
             return f"{len(running) + others} runs of other configurations are under way"
-        pause = paused(state, game, "training", now)
+        pause = paused(state, game, "training", now, self._settings.safety.max_consecutive_failures)
         if pause is not None:
             return pause.why
         if any(net.status is NetStatus.CANDIDATE for net in learner.nets.values()):

@@ -26,14 +26,18 @@ def test_decisions_add_up_in_order():
     ("count", "pause_s"), [(0, 0), (1, 60), (2, 120), (3, 240), (6, 1920), (7, 3600), (100, 3600), (10**6, 3600)]
 )
 def test_the_pause_doubles_up_to_an_hour(count, pause_s):
-    assert Setback(count, 1000.0, "").pause_left_s(1000.0) == pause_s
-    assert Setback(count, 1000.0, "").pause_left_s(1000.0 + pause_s) == 0
-    assert Setback(count, 1000.0, "").pause_left_s(1e9) == 0
+    assert Setback(count, 1000.0, "").pause_left_s(1000.0, 100) == pause_s
+    assert Setback(count, 1000.0, "").pause_left_s(1000.0 + pause_s, 100) == 0
+    assert Setback(count, 1000.0, "").pause_left_s(1e9, 100) == 0
+
+
+def test_after_so_many_failures_in_a_row_the_pause_is_the_longest():
+    assert [Setback(count, 0.0, "").pause_left_s(0.0, 3) for count in (1, 2, 3)] == [60, 120, 3600]
 
 
 def test_without_failures_nothing_pauses(cluster: Cluster):
     assert setback_of(cluster.state, GAME, "training").count == 0
-    assert paused(cluster.state, GAME, "training", cluster.now) is None
+    assert paused(cluster.state, GAME, "training", cluster.now, 100) is None
 
 
 def test_failures_in_a_row_count_and_the_last_one_is_told(cluster: Cluster):
@@ -42,7 +46,7 @@ def test_failures_in_a_row_count_and_the_last_one_is_told(cluster: Cluster):
         cluster.failed(cluster.queued(training()), reason)
     assert setback_of(cluster.state, GAME, "training") == Setback(3, cluster.now, "third")
     cluster.later(40)
-    assert paused(cluster.state, GAME, "training", cluster.now) == Wait(
+    assert paused(cluster.state, GAME, "training", cluster.now, 100) == Wait(
         GAME, "training", "failed 3 times in a row (third); tried again in 200 s"
     )
 
