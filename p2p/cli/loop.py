@@ -1,11 +1,10 @@
 """`ringrift loop`: the whole way from selfplay to champion, on this machine; and what may be asked of it."""
 
-import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 NO_TERMINAL_WIDTH = 140  # columns
 ORDER = {"halt": "halted", "resume": "goes on"}
+T = TypeVar("T")
 
 
 def loop(
@@ -123,7 +123,7 @@ def run(settings: "Settings", minutes: float | None, champions: int | None, *, p
             stack.enter_context(logging_to(logs, debug=settings.monitoring.debug))
             screen = screen_of(stack, plain=plain, as_json=as_json)
             screen.say(f"learning {', '.join(settings.games)} in {settings.node.data_dir.absolute()}; Ctrl-C ends it")
-            return asyncio.run(run_loop(settings, LoopWish(minutes, champions), screen))
+            return answer_of(run_loop(settings, LoopWish(minutes, champions), screen))
     except InUseError:
         refuse_second(settings)
         raise
@@ -155,7 +155,7 @@ def refuse_second(settings: "Settings") -> None:
 
     folder = settings.node.data_dir
     try:
-        asyncio.run(request(folder, "GET", "/health"))
+        answer_of(request(folder, "GET", "/health"))
     except NotRunning:
         return
     raise RingriftError(
@@ -169,7 +169,7 @@ def refuse_second(settings: "Settings") -> None:
 
 def show_status(settings: "Settings", *, as_json: bool) -> None:
     """Print how the loop stands; from its folder where none runs."""
-    status = asyncio.run(asked(settings))
+    status = answer_of(asked(settings))
     if as_json:
         typer.echo(status.model_dump_json())
     else:
@@ -198,9 +198,9 @@ def watch_loop(settings: "Settings", *, as_json: bool) -> int:
     pause_s = settings.monitoring.refresh_seconds
     try:
         if as_json:
-            asyncio.run(watching(settings, lambda status: typer.echo(status.model_dump_json()), pause_s))
+            answer_of(watching(settings, lambda status: typer.echo(status.model_dump_json()), pause_s))
         with Live(Text("asks"), console=Console(), auto_refresh=False) as live:
-            asyncio.run(watching(settings, lambda status: live.update(view_of(status), refresh=True), pause_s))
+            answer_of(watching(settings, lambda status: live.update(view_of(status), refresh=True), pause_s))
     except KeyboardInterrupt:
         return 0
     except NotRunning as error:
@@ -210,6 +210,8 @@ def watch_loop(settings: "Settings", *, as_json: bool) -> int:
 
 async def watching(settings: "Settings", show: Callable[["Status"], None], pause_s: float) -> NoReturn:
     """Show one status after the other; NotRunning when there is no loop, or no more."""
+    import asyncio
+
     while True:
         show(await live_status(settings))
         await asyncio.sleep(pause_s)
@@ -258,7 +260,7 @@ def order(settings: "Settings", name: str, reason: str, *, as_json: bool) -> Non
     """Halt or resume, through the loop or, where none runs, in its folder."""
     import json
 
-    changed, why = asyncio.run(ordered(settings, name, reason))
+    changed, why = answer_of(ordered(settings, name, reason))
     if as_json:
         typer.echo(json.dumps({"changed": changed, "reason": why}))
     else:
@@ -304,3 +306,10 @@ def refuse_stranger(settings: "Settings") -> None:
     folder = settings.node.data_dir.absolute()
     if not NodeFolder(folder).log.exists():
         raise RingriftError(f"{folder}: no loop has worked there; say --data-dir")
+
+
+def answer_of(work: Coroutine[None, None, T]) -> T:
+    """What a coroutine returns; asyncio is loaded here only, because the other commands start without it."""
+    import asyncio
+
+    return asyncio.run(work)
