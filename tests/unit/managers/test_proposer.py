@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -62,7 +63,7 @@ class Disk:
     @property
     def pauses_s(self) -> list[float]:
         times = [at for at, _ in self.asked]
-        return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        return [later - earlier for earlier, later in pairwise(times)]
 
 
 def proposer(disk: Disk, clock: Callable[[], float] = lambda: 7.0) -> Proposer:
