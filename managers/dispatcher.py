@@ -1,8 +1,9 @@
 """Dispatcher: which node gets which job, and which selfplay gives way.
 
-The more important job goes first, an old one rises; selfplay keeps its share of every node. A job that finds no core
-takes that of the selfplay job that has run for the shortest time. That one ends: what it played is on the disk and
-counts, and whose turn it is then is decided anew; a job that went back to the queue would never come to its end.
+The more important job goes first, an old one rises. Selfplay keeps its share of every node, but for canaries: they are
+short and get in anywhere. A job that finds no core takes that of the selfplay job that has run for the shortest time.
+That one ends: what it played is on the disk and counts, and whose turn it is then is decided anew; a job that went back
+to the queue would never come to its end.
 """
 
 from collections.abc import Mapping

@@ -172,15 +172,24 @@ def _rated(game: str, before: ClusterState, found: GauntletOutcome | CanaryOutco
 def _failed(job: Job, _before: ClusterState, _after: ClusterState) -> Told:
     yield (
         DataEventType.WORK_FAILED,
-        {**_work(job), "reason": job.reason or UNSAID, "attempts_left": max(0, job.attempts_max - job.attempts)},
+        {**_work(job), "reason": job.reason or UNSAID, "attempts_left": _attempts_left(job)},
     )
 
 
 def _failed_for_good(job: Job, before: ClusterState, after: ClusterState) -> Told:
     yield from _failed(job, before, after)
+    yield from _given_up(job)
+
+
+def _given_up(job: Job) -> Told:
     if isinstance(job.task, TrainingTask):
         payload: Payload = {"config_key": job.game, "job_id": job.id, "node_id": job.node}
         yield DataEventType.TRAINING_FAILED, {**payload, "reason": job.reason or UNSAID}
+
+
+def _attempts_left(job: Job) -> int:
+    """How often a job will still be tried; never, when it has ended."""
+    return job.attempts_max - job.attempts if job.ended_at is None else 0
 
 
 def _released(job: Job, _before: ClusterState, _after: ClusterState) -> Told:
@@ -192,8 +201,10 @@ def _cancelled(job: Job, _before: ClusterState, _after: ClusterState) -> Told:
 
 
 def _lost(job: Job, _before: ClusterState, _after: ClusterState) -> Told:
-    left = max(0, job.attempts_max - job.attempts)
-    yield DataEventType.WORK_LOST, {**_work(job), "reason": job.reason or UNSAID, "attempts_left": left}
+    payload: Payload = {"reason": job.reason or UNSAID, "attempts_left": _attempts_left(job)}
+    yield DataEventType.WORK_LOST, {**_work(job), **payload}
+    if job.ended_at is not None:
+        yield from _given_up(job)
 
 
 # ---- learners ----
@@ -236,7 +247,7 @@ def _promoted(game: str, _before: ClusterState, after: ClusterState) -> Told:
 
 def _rolled_back(game: str, _before: ClusterState, after: ClusterState) -> Told:
     rollback = after.learner(game).rollbacks[-1]
-    if rollback.trigger != "manual":
+    if rollback.trigger == "auto_elo":  # failing games say nothing about strength
         yield from _regression(game, rollback.metrics)
     yield (
         DataEventType.MODEL_ROLLED_BACK,

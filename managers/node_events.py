@@ -53,8 +53,7 @@ class NodeEvents:
                 payload = {"step": report.get("step"), "steps": report.get("steps"), "loss": loss}
                 self._publish(DataEventType.TRAINING_PROGRESS, {**self._of(job), "node_id": self._node, **payload})
             case GauntletTask() as task:
-                games, wins = report.get("games"), report.get("wins")
-                share = wins / games if isinstance(games, int) and isinstance(wins, int) and games else None
+                games, share = report.get("games"), _share(report)
                 payload = {"opponent": report.get("opponent"), "games_played": games, "win_rate": share}
                 who = {**self._of(job), "model_sha256": task.candidate}
                 self._publish(DataEventType.EVALUATION_PROGRESS, {**who, **payload})
@@ -92,3 +91,9 @@ class NodeEvents:
             self._router.publish(name.value, known, self._node)
         except RulesError:
             logger.exception("%s cannot be told", name)
+
+
+def _share(report: Report) -> float | None:
+    """The games won of those played, where a report says both."""
+    games, wins = report.get("games"), report.get("wins")
+    return wins / games if isinstance(games, int) and isinstance(wins, int) and 0 <= wins <= games > 0 else None

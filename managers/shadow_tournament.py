@@ -1,8 +1,8 @@
 """ShadowTournament: the champion meets those it is held to, every few minutes.
 
-Right after an installation its games come one batch after the other, until enough of them are there to see a disaster;
-then at intervals. They are the canary of the rollback and keep the ratings fresh. Those of a former champion end: the
-new one must not wait for them.
+Right after an installation come as many games as it takes to see a disaster, in one batch; then some at intervals. They
+are the canary of the rollback and keep the ratings fresh. Those of a former champion end: the new one must not wait for
+them.
 """
 
 from config.schema import Settings

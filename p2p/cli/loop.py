@@ -1,10 +1,10 @@
 """`ringrift loop`: the whole way from selfplay to champion, on this machine; and what may be asked of it."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NO_TERMINAL_WIDTH = 140  # columns
 ORDER = {"halt": "halted", "resume": "goes on"}
+T = TypeVar("T")
 
 
 def loop(
@@ -103,8 +104,6 @@ def settings_of(
 
 def run(settings: "Settings", minutes: float | None, champions: int | None, *, plain: bool, as_json: bool) -> int:
     """Run the loop in the foreground; the exit code."""
-    import asyncio
-
     refuse_second(settings)
     from managers.node_folder import NodeFolder
     from managers.resource_watch import memory_refusal
@@ -124,7 +123,7 @@ def run(settings: "Settings", minutes: float | None, champions: int | None, *, p
             stack.enter_context(logging_to(logs, debug=settings.monitoring.debug))
             screen = screen_of(stack, plain=plain, as_json=as_json)
             screen.say(f"learning {', '.join(settings.games)} in {settings.node.data_dir.absolute()}; Ctrl-C ends it")
-            return asyncio.run(run_loop(settings, LoopWish(minutes, champions), screen))
+            return answer_of(run_loop(settings, LoopWish(minutes, champions), screen))
     except InUseError:
         refuse_second(settings)
         raise
@@ -150,15 +149,13 @@ def screen_of(stack: ExitStack, *, plain: bool, as_json: bool) -> "Screen":
 
 def refuse_second(settings: "Settings") -> None:
     """RingriftError when a loop works in the folder."""
-    import asyncio
-
     from p2p.http.loop_client import NotRunning, request
     from p2p.http.loop_socket import living_pid
     from ringrift_core.errors import RingriftError
 
     folder = settings.node.data_dir
     try:
-        asyncio.run(request(folder, "GET", "/health"))
+        answer_of(request(folder, "GET", "/health"))
     except NotRunning:
         return
     raise RingriftError(
@@ -172,9 +169,7 @@ def refuse_second(settings: "Settings") -> None:
 
 def show_status(settings: "Settings", *, as_json: bool) -> None:
     """Print how the loop stands; from its folder where none runs."""
-    import asyncio
-
-    status = asyncio.run(asked(settings))
+    status = answer_of(asked(settings))
     if as_json:
         typer.echo(status.model_dump_json())
     else:
@@ -193,8 +188,6 @@ def draw(status: "Status") -> None:
 
 def watch_loop(settings: "Settings", *, as_json: bool) -> int:
     """Show the loop until it ends or Ctrl-C; the exit code."""
-    import asyncio
-
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -205,9 +198,9 @@ def watch_loop(settings: "Settings", *, as_json: bool) -> int:
     pause_s = settings.monitoring.refresh_seconds
     try:
         if as_json:
-            asyncio.run(watching(settings, lambda status: typer.echo(status.model_dump_json()), pause_s))
+            answer_of(watching(settings, lambda status: typer.echo(status.model_dump_json()), pause_s))
         with Live(Text("asks"), console=Console(), auto_refresh=False) as live:
-            asyncio.run(watching(settings, lambda status: live.update(view_of(status), refresh=True), pause_s))
+            answer_of(watching(settings, lambda status: live.update(view_of(status), refresh=True), pause_s))
     except KeyboardInterrupt:
         return 0
     except NotRunning as error:
@@ -265,10 +258,9 @@ async def asked(settings: "Settings") -> "Status":
 
 def order(settings: "Settings", name: str, reason: str, *, as_json: bool) -> None:
     """Halt or resume, through the loop or, where none runs, in its folder."""
-    import asyncio
     import json
 
-    changed, why = asyncio.run(ordered(settings, name, reason))
+    changed, why = answer_of(ordered(settings, name, reason))
     if as_json:
         typer.echo(json.dumps({"changed": changed, "reason": why}))
     else:
@@ -314,3 +306,10 @@ def refuse_stranger(settings: "Settings") -> None:
     folder = settings.node.data_dir.absolute()
     if not NodeFolder(folder).log.exists():
         raise RingriftError(f"{folder}: no loop has worked there; say --data-dir")
+
+
+def answer_of(work: Coroutine[None, None, T]) -> T:
+    """What a coroutine returns; asyncio is loaded here only, because the other commands start without it."""
+    import asyncio
+
+    return asyncio.run(work)

@@ -1,11 +1,13 @@
 """What must hold between a state, a command and the state after it, whatever they are; no model, no prediction."""
 
+from managers.event_source import events_of
 from managers.state import commands as asked
 from managers.state.cluster_state import ClusterState, Result, What
 from managers.state.jobs import ASSIGNED, Job, JobStatus
 from managers.state.learners import Learner, NetStatus
 from managers.state.machine import StateMachine
 
+EVENTS_MAX = 5  # of one transition: a judged candidate, and its ratings
 ENDED = {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.LOST}
 
 
@@ -23,6 +25,7 @@ def check_step(before: ClusterState, command: asked.Command | None, after: Clust
         assert after.now == max(before.now, command.at)
         check_champions(before, command.body, after)
         check_told(before, after, result)
+        assert len(events_of(before, after, result)) <= EVENTS_MAX * len(result.transitions), "all of it can be told"
     if is_news(before, command):
         assert command is not None
         assert after.answered[command.client].result == result.model_copy(update={"transitions": ()})

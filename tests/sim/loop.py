@@ -39,6 +39,7 @@ WAKE_S = 6.0  # within which a decider looks after something has changed
 REST_S = 120.0  # between two looks of the rollback at a configuration without new games: they cost milliseconds
 MEDDLED_MAX = 5  # reigns, after which people leave a configuration alone
 Decide = Callable[[ClusterState, float], Decision]
+Told = Callable[[ClusterState, ClusterState, Result], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,10 @@ class Faults:
     failing_share: float = 0.15  # of attempts that fail or hang
 
 
+def nobody(_before: ClusterState, _after: ClusterState, _result: Result) -> None:
+    """Who listens where nobody does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is simulated."""
@@ -61,6 +66,7 @@ class Plan:
     faults: Faults = Faults()
     without: frozenset[str] = frozenset()  # parts that are left out
     wakes: bool = True  # False: nobody is told that something has changed
+    told: Told = nobody  # of every command, as a node tells its events
 
 
 class Loop:
@@ -123,6 +129,7 @@ class Loop:
         self.state, result = self.machine.apply(before, content)
         self.checks.applied(before, command, self.state, result)
         self.history.append((self.t, command, result))
+        self.plan.told(before, self.state, result)
         if result.accepted and self.plan.wakes:
             self.control.wake()
             for node in self.nodes.values():

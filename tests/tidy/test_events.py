@@ -17,6 +17,16 @@ def test_every_public_name_has_one_class_and_every_class_a_name():
     assert len(set(EVENTS.values())) == len(EVENTS)
 
 
+def test_nothing_that_must_happen_hangs_on_an_event():
+    """The managers tell events and listen to none."""
+    listening = [
+        path.relative_to(ROOT)
+        for path in (ROOT / "managers").rglob("*.py")
+        if path.parent.name != "runtime" and "subscribe(" in path.read_text()
+    ]
+    assert listening == []
+
+
 def test_events_about_a_game_say_which():
     assert all("config_key" in fields_of(kind) for kind in kinds(GameEvent))
 
