@@ -30,7 +30,7 @@ HISTORY_MAX = 100_000  # events that the test looks at
 class Dropping(EventRouter):
     """Loses every event."""
 
-    def publish(self, event: object, *_: object) -> Published:  # type: ignore[override]
+    def publish(self, event: object, *_: object) -> Published:
         """Nobody gets it."""
         assert isinstance(event, Event)
         return Published(event)
@@ -39,7 +39,7 @@ class Dropping(EventRouter):
 class Refusing(EventRouter):
     """Takes no event."""
 
-    def publish(self, *_: object) -> Published:  # type: ignore[override]
+    def publish(self, *_: object) -> Published:
         """As when a handler publishes too much."""
         raise RulesError("a handler publishes too much")
 

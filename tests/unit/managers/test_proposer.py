@@ -45,8 +45,9 @@ class Disk:
             self.asked.append((asyncio.get_running_loop().time(), body))
             await asyncio.sleep(self.delay_s)
             trouble = self.troubles.pop(0) if self.troubles else None
-            if trouble is None or self.applies_first:
-                self.state, result = self.machine.apply(self.state, body)
+            if trouble is not None and not self.applies_first:
+                raise trouble
+            self.state, result = self.machine.apply(self.state, body)
             if trouble is not None:
                 raise trouble
             return result
@@ -168,7 +169,7 @@ def test_commands_go_one_after_the_other_in_the_order_in_which_they_were_asked()
 
     async def main() -> list[Result]:
         asks = proposer(disk)
-        return await asyncio.gather(asks.propose(HALT), asks.propose(RESUME), asks.propose_once(HALT))
+        return list(await asyncio.gather(asks.propose(HALT), asks.propose(RESUME), asks.propose_once(HALT)))
 
     assert [result.seq for result in run_virtual(main())] == [1, 2, 3]
     assert [command.sequence for command in disk.commands] == [1, 1, 2, 3]
