@@ -347,6 +347,24 @@ class Commands(RuleBasedStateMachine):
         self.ask(commanded.rollback(expected=expected, to=dice.one(former), game=learner.game))
 
     @rule(seed=seeds)
+    def watch(self, seed: int) -> None:
+        """A champion's canary from the queue to its end, if the state allows; another champion may come first."""
+        dice = self.roll(seed)
+        learner = self.state.learner(dice.one(list(GAMES)))
+        if learner.champion is None:
+            return
+        self.ask(asked.Enqueue(task=commanded.canary(learner.champion, learner.game), priority=5, attempts_max=2))
+        found = next((it for it in self.state.jobs.of(learner.game, "canary") if it.status not in ASSIGNED), None)
+        if found is None:
+            return
+        node = self.ready()
+        self.ask(asked.Assign(job=found.id, node=node, session=self.session(node)))
+        fence = self.state.jobs.active[found.id].fence
+        if not dice.often():
+            self.ask(commanded.promotion(dice.one(NETS), expected=learner.champion, how="manual", game=learner.game))
+        self.ask(dice.one(self.orders(found, fence)))
+
+    @rule(seed=seeds)
     def count(self, seed: int) -> None:
         dice = self.roll(seed)
         game, net, number = dice.one(list(GAMES)), dice.one(NETS), dice.one(range(4))
@@ -396,7 +414,7 @@ class Commands(RuleBasedStateMachine):
         ways = [
             self.change_members, self.change_roles, self.change_roles, self.enqueue, self.assign, self.order,
             self.work, self.work, self.learn, self.learn, self.qualify, self.judge, self.judge, self.crown,
-            self.crown, self.promote, self.promote, self.roll_back, self.count, self.again, self.overtake,
+            self.crown, self.promote, self.promote, self.roll_back, self.watch, self.count, self.again, self.overtake,
         ]  # fmt: skip
         for number in range(steps):
             Dice(seed, len(self.log) + number).one(ways)(seed)
