@@ -26,7 +26,7 @@ from managers.node_folder import NodeFolder
 from managers.pipeline import Pipeline
 from managers.state.commands import AddNet, Body, Promote
 from managers.state.learners import Learner
-from p2p.orchestrator import running_node
+from p2p.orchestrator import opened_state, running_node
 from ringrift_core.errors import RingriftError, RulesError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.nn.checkpoint import load_checkpoint, save_checkpoint
@@ -81,10 +81,11 @@ async def promoted(pipeline: Pipeline, net: AddNet, champion: str) -> None:
 async def measured(settings: Settings, asked: argparse.Namespace) -> dict[str, Any]:
     """Promote, wait for the rollback, look at what it left."""
     folder, game = NodeFolder(settings.node.data_dir.absolute()), asked.game
+    async with opened_state(settings) as consensus:
+        champion = consensus.state.learner(game).champion
+    if champion is None:
+        raise RulesError(f"{folder.root}: no champion of {game}; let a loop make one there first")
     async with running_node(settings) as pipeline:
-        champion = pipeline.consensus.state.learner(game).champion
-        if champion is None:
-            raise RulesError(f"{folder.root}: no champion of {game}; let a loop make one there first")
         net = await asyncio.to_thread(weakened, folder, champion, game, asked.noise, asked.seed)
         await promoted(pipeline, net, champion)
         began, rollbacks = perf_counter(), len(pipeline.consensus.state.learner(game).rollbacks)
