@@ -4,7 +4,9 @@
 
 A node with a random nano net plays (training waits for games that never come), and as many bare selfplay jobs with the
 same net and settings. While one side plays the other one is stopped (SIGSTOP), so nothing is paid for starting, and
-both meet the same machine. The loop's side has all that a node does: the control process, its disk, its pipes.
+both meet the same machine. The loop's side has all that a node does: the control process, its disk, its pipes. Games
+end in waves, so decisions are counted; `per_core_s` takes other users of the machine out: decisions per second of CPU
+that all processes of the side took.
 """
 
 import argparse
@@ -40,7 +42,8 @@ from ringrift_core.registry import ModelRegistry
 NEVER = 100_000_000  # new games before a training
 WARM_S = 3.0  # of a turn that do not count: the reports of what was done before it
 READY_S = 300.0
-COUNTED = ("decisions", "games")
+COUNTED = "decisions"
+RATIOS = ("per_s", "per_core_s")
 LOOP = "--loop"
 
 
@@ -71,35 +74,36 @@ class Side:
 
     def signal(self, number: int) -> None:
         """To all its processes; a loop stops first and goes on first."""
-        for root in map(self.process, self.roots):
-            for process in [root, *root.children(recursive=True)]:
-                process.send_signal(number)
+        for process in self.processes():
+            process.send_signal(number)
 
-    @staticmethod
-    def process(root: "subprocess.Popen[bytes]") -> psutil.Process:
-        """What is known of a process."""
-        return psutil.Process(root.pid)
+    def processes(self) -> list[psutil.Process]:
+        """All of them, those started first before their children."""
+        roots = [psutil.Process(root.pid) for root in self.roots]
+        return [process for root in roots for process in (root, *root.children(recursive=True))]
 
-    def cpu_s(self) -> float:
-        """What the first processes have computed, their children not."""
-        times = [self.process(root).cpu_times() for root in self.roots]
-        return sum(it.user + it.system for it in times)
-
-    def counts(self) -> dict[str, float]:
+    def decisions(self) -> float:
         """What all jobs together have done."""
-        return {name: sum(float(str(it[name])) for it in self.last.values()) for name in COUNTED}
+        return sum(float(str(it[COUNTED])) for it in self.last.values())
 
     def turn(self, seconds: float) -> dict[str, float]:
-        """Rates per second while only this side plays."""
+        """Rates while only this side plays."""
         self.signal(signal.SIGCONT)
         self.listen(WARM_S)
-        before, cpu_s, began = self.counts(), self.cpu_s(), perf_counter()
+        decisions, cpu_s, began = self.decisions(), cpu(self.processes()), perf_counter()
+        control_s = cpu(self.processes()[:1])
         self.listen(seconds)
-        took_s = perf_counter() - began
-        rates = {name: (count - before[name]) / took_s for name, count in self.counts().items()}
-        rates["root_cores"] = (self.cpu_s() - cpu_s) / took_s
+        took_s, used_s = perf_counter() - began, cpu(self.processes()) - cpu_s
+        made = self.decisions() - decisions
+        control_cores = (cpu(self.processes()[:1]) - control_s) / took_s
         self.signal(signal.SIGSTOP)
-        return rates
+        return {"per_s": made / took_s, "per_core_s": made / used_s, "first_process_cores": control_cores}
+
+
+def cpu(processes: Sequence[psutil.Process]) -> float:
+    """Seconds that processes have computed."""
+    times = [process.cpu_times() for process in processes]
+    return sum(it.user + it.system for it in times)
 
 
 def arguments() -> argparse.Namespace:
@@ -120,7 +124,7 @@ def arguments() -> argparse.Namespace:
 def told(job: Job, report: Report) -> None:
     """A listener of the jobs: what the other process counts."""
     if report["event"] == "progress":
-        line = {"event": "progress", "job": job.id, **{name: report[name] for name in COUNTED}}
+        line = {"event": "progress", "job": job.id, COUNTED: report[COUNTED]}
         os.write(1, (json.dumps(line) + "\n").encode())
 
 
@@ -181,7 +185,7 @@ def bare_command(folder: NodeFolder, asked: argparse.Namespace, net: str, number
 def await_ready(sides: Sequence[Side], processes: int) -> None:
     """Let everybody import and play its first decisions."""
     until = perf_counter() + READY_S
-    while any(len([it for it in side.last.values() if it["decisions"]]) < processes for side in sides):
+    while any(len([it for it in side.last.values() if it[COUNTED]]) < processes for side in sides):
         if perf_counter() > until:
             raise RulesError(f"the jobs do not play within {READY_S:g} s")
         for side in sides:
@@ -221,7 +225,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = NodeFolder(Path(name))
         found = measure(asked, folder, lambda text: print(text, file=sys.stderr, flush=True))
-    ratio = {name: round(found["loop"][name] / found["bare"][name], 3) for name in COUNTED}
+    ratio = {name: round(found["loop"][name] / found["bare"][name], 3) for name in RATIOS}
     rounded = {side: {name: round(value, 3) for name, value in rates.items()} for side, rates in found.items()}
     asked_for = {name: getattr(asked, name) for name in ("game", "sims", "processes", "turns", "seconds")}
     print(json.dumps({**asked_for, **rounded, "loop_of_bare": ratio, "cpu": cpu_name()}, indent=1))

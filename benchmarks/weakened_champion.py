@@ -26,7 +26,7 @@ from managers.node_folder import NodeFolder
 from managers.pipeline import Pipeline
 from managers.state.commands import AddNet, Body, Promote
 from managers.state.learners import Learner
-from p2p.orchestrator import running_node
+from p2p.orchestrator import opened_state, running_node
 from ringrift_core.errors import RingriftError, RulesError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.nn.checkpoint import load_checkpoint, save_checkpoint
@@ -81,24 +81,23 @@ async def promoted(pipeline: Pipeline, net: AddNet, champion: str) -> None:
 async def measured(settings: Settings, asked: argparse.Namespace) -> dict[str, Any]:
     """Promote, wait for the rollback, look at what it left."""
     folder, game = NodeFolder(settings.node.data_dir.absolute()), asked.game
+    async with opened_state(settings) as consensus:
+        champion = consensus.state.learner(game).champion
+    if champion is None:
+        raise RulesError(f"{folder.root}: no champion of {game}; let a loop make one there first")
     async with running_node(settings) as pipeline:
-        champion = pipeline.consensus.state.learner(game).champion
-        if champion is None:
-            raise RulesError(f"{folder.root}: no champion of {game}; let a loop make one there first")
         net = await asyncio.to_thread(weakened, folder, champion, game, asked.noise, asked.seed)
         await promoted(pipeline, net, champion)
-        began, seen, rollbacks = perf_counter(), 0, len(pipeline.consensus.state.learner(game).rollbacks)
+        began, rollbacks = perf_counter(), len(pipeline.consensus.state.learner(game).rollbacks)
         while perf_counter() - began < 60 * asked.minutes:
             learner = pipeline.consensus.state.learner(game)
             if len(learner.rollbacks) > rollbacks or learner.champion != net.sha256:
                 break
-            seen = games_seen(learner)
             await asyncio.sleep(LOOK_S)
         minutes = (perf_counter() - began) / 60
         installed = await installs(folder, game, champion)
         return report(pipeline.consensus.state.learner(game), folder, net.sha256, minutes) | {
             "champion": champion,
-            "canary_games": seen,
             "canonical_is_former_champion": installed,
             "noise": asked.noise,
         }
@@ -115,11 +114,6 @@ async def installs(folder: NodeFolder, game: str, champion: str) -> bool:
     return True
 
 
-def games_seen(learner: Learner) -> int:
-    """Canary games of the present reign."""
-    return ConfigKey.parse(learner.game).players * sum(len(blocks.wins) for blocks in learner.seen)
-
-
 def report(learner: Learner, folder: NodeFolder, net: str, minutes: float) -> dict[str, Any]:
     """What the rollback left."""
     history = json.loads(folder.rollback_history.read_text()) if folder.rollback_history.exists() else []
@@ -128,6 +122,7 @@ def report(learner: Learner, folder: NodeFolder, net: str, minutes: float) -> di
         "weakened": net,
         "rolled_back": bool(learner.rollbacks) and learner.rollbacks[-1].from_sha256 == net,
         "minutes": round(minutes, 2),
+        "canary_games": learner.rollbacks[-1].metrics.get("games") if learner.rollbacks else None,
         "reason": learner.rollbacks[-1].reason if learner.rollbacks else "",
         "newest_history_row": history[0] if history else None,
         "blocked_in_state": net in learner.blocked,
