@@ -124,7 +124,7 @@ def _succeeded(job: Job, before: ClusterState, _after: ClusterState) -> Told:
 
 def _judged(job: Job, found: GauntletOutcome) -> Told:
     assert isinstance(job.task, GauntletTask)
-    rates = {row.opponent: row.share for row in found.rows if row.opponent != "anchor"}
+    rates = {row.opponent: row.share for row in found.rows}
     shared: Payload = {
         "config_key": job.game,
         "model_sha256": job.task.candidate,

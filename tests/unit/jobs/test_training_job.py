@@ -99,6 +99,11 @@ def test_a_run_writes_a_candidate_with_its_lineage(tmp_path, data):
         "steps": 6,
         "candidate": str(asked.out / "candidate.pth"),
         "sha256": made.sha256,
+        "size_bytes": (asked.out / "candidate.pth").stat().st_size,
+        "version": 1,
+        "rows": window.rows,
+        "evaluations": 4321,
+        "samples_total": 96,
         "validation": validation,
     }
     assert (reports[0]["event"], reports[0]["sha256"]) == ("window", window.sha256)
