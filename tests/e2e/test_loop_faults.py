@@ -147,15 +147,15 @@ def test_a_hanging_child_is_replaced_while_the_others_go_on(tmp_path: Path):
     world = World()
 
     async def run() -> None:
-        async with node(
-            tiny(tmp_path, {"jobs.hang_seconds": 60.0, "jobs.stop_seconds": 1.0, "node.cores": 2}), world
-        ) as pipeline:
+        endless = {"selfplay.bootstrap_games": 1_000_000}  # nothing else wants a core and ends a selfplay job
+        settings = tiny(tmp_path, {"jobs.hang_seconds": 60.0, "jobs.stop_seconds": 1.0, "node.cores": 2, **endless})
+        async with node(settings, world) as pipeline:
             await until(lambda: len(jobs(pipeline, JobStatus.RUNNING)) == 2)
             hanging, other = (job.id for job in jobs(pipeline, JobStatus.RUNNING))
             await until(lambda: world.heard(hanging) and world.heard(other))
             pid, others_pid, heard = pid_of(pipeline, hanging), pid_of(pipeline, other), world.heard(other)
             os.kill(pid, signal.SIGSTOP)
-            world.speed = 10.0
+            world.speed = 5.0
             (job,) = await until(lambda: [job for job in jobs(pipeline) if job.attempts])
             assert job.id == hanging
             assert "no sign of work for 60 seconds (jobs.hang_seconds)" in job.reason
