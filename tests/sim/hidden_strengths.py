@@ -78,7 +78,7 @@ class Strengths:
         rows = self._rows(task)
         result = GauntletResult(
             config_key=task.game,
-            candidate=_net(task.candidate),
+            candidate=net_agent(task.candidate),
             candidate_number=task.candidate_number,
             search=SearchForm(considered=16, visit_weight=50.0, value_weight=0.1),
             book=Book(name="book", sha256="0" * 64),
@@ -95,7 +95,7 @@ class Strengths:
             result=stem,
             verdict=result.verdict.value,
             reason=result.reason,
-            rows=tuple(_told(row) for row in rows),
+            rows=tuple(told_row(row) for row in rows),
             ratings=self._ratings(task.candidate, *([task.champion] if task.champion else [])),
         )
 
@@ -137,7 +137,7 @@ class Strengths:
         played = least
         while played < most and test.outcome(_counts(wins[:played], players)) is Outcome.UNDECIDED:
             played = min(played + CHUNK_GAMES // players, most)
-        agent = _net(opponent) if role in {Role.CHAMPION, Role.ANCHOR} else _simple(role)
+        agent = net_agent(opponent) if role in {Role.CHAMPION, Role.ANCHOR} else _simple(role)
         return row_of(rule, agent, test, _counts(wins[:played], players), f"{number:016x}")
 
     def _ratings(self, *names: str) -> tuple[Rating, ...]:
@@ -148,7 +148,7 @@ def _counts(wins: list[int], players: int) -> tuple[int, ...]:
     return tuple(int(count) for count in np.bincount(wins, minlength=players + 1))
 
 
-def _net(sha256: str) -> MatchAgent:
+def net_agent(sha256: str) -> MatchAgent:
     return MatchAgent(name="net", sha256=sha256, sims=NET_SIMS, version=1)
 
 
@@ -157,7 +157,7 @@ def _simple(role: Role) -> MatchAgent:
     return MatchAgent(name=name, sha256=sha256, sims=None)
 
 
-def _told(row: StoredRow) -> GauntletRow:
+def told_row(row: StoredRow) -> GauntletRow:
     """A row as a job reports it."""
     return GauntletRow(
         opponent=row.opponent.value,

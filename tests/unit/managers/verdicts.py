@@ -11,15 +11,16 @@ from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import AddNet, Assign, Body, Command, Complete, Join, Judge, Promote
 from managers.state.jobs import Job, JobStatus
 from managers.state.learners import Learner
-from managers.state.tasks import GateForm, GauntletOutcome, GauntletRow, GauntletTask
+from managers.state.tasks import GateForm, GauntletOutcome, GauntletTask
 from ringrift_core.errors import StorageError
 from ringrift_core.evaluation.gauntlet import reason_of, row_of
 from ringrift_core.evaluation.gauntlet_result import GauntletResult, SearchForm, verdict_of
 from ringrift_core.evaluation.sprt import Sprt
-from ringrift_core.evaluation.stored_match import Book, MatchAgent
+from ringrift_core.evaluation.stored_match import Book
 from ringrift_core.evaluation.thresholds import Role, Thresholds, alpha_of, gate_rows
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.players.roster import agent_of
+from tests.sim.hidden_strengths import net_agent, told_row
 
 GAME = "hex8_2p"
 KEY = ConfigKey.parse(GAME)
@@ -32,8 +33,8 @@ NETS = tuple(letter * 64 for letter in "abcdef")
 def played(task: GauntletTask, blocks: tuple[int, ...] = STRONG) -> GauntletResult:
     """What the gauntlet of a task finds when everybody is met with the same success."""
     met = [(Role.RANDOM, agent_of("random", KEY).identity), (Role.HEURISTIC, agent_of("heuristic", KEY).identity)]
-    met += [(Role.CHAMPION, _net(task.champion))] if task.champion else []
-    met += [(Role.ANCHOR, _net(anchor)) for anchor in task.anchors]
+    met += [(Role.CHAMPION, net_agent(task.champion))] if task.champion else []
+    met += [(Role.ANCHOR, net_agent(anchor)) for anchor in task.anchors]
     rules = gate_rows(KEY.players, Thresholds(task.form.random, task.form.heuristic, task.form.champion))
     rows = []
     for number, (role, agent) in enumerate(met):
@@ -43,7 +44,7 @@ def played(task: GauntletTask, blocks: tuple[int, ...] = STRONG) -> GauntletResu
             break
     return GauntletResult(
         config_key=GAME,
-        candidate=_net(task.candidate),
+        candidate=net_agent(task.candidate),
         candidate_number=task.candidate_number,
         search=SearchForm(considered=16, visit_weight=50.0, value_weight=0.1),
         book=Book(name="book", sha256="0" * 64),
@@ -58,25 +59,8 @@ def played(task: GauntletTask, blocks: tuple[int, ...] = STRONG) -> GauntletResu
 
 def told(result: GauntletResult, stem: str) -> GauntletOutcome:
     """What the job says of it."""
-    rows = tuple(
-        GauntletRow(
-            opponent=row.opponent.value,
-            sha256=row.agent.sha256,
-            games=row.games,
-            wins=row.wins,
-            share=row.share,
-            low=row.low,
-            high=row.high,
-            outcome=row.outcome.value,
-            blocks=row.blocks,
-        )
-        for row in result.rows
-    )
+    rows = tuple(map(told_row, result.rows))
     return GauntletOutcome(result=stem, verdict=result.verdict.value, reason=result.reason, rows=rows)
-
-
-def _net(sha256: str) -> MatchAgent:
-    return MatchAgent(name="net", sha256=sha256, sims=64, version=1)
 
 
 @dataclass(slots=True)

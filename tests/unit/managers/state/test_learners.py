@@ -5,7 +5,7 @@ import pytest
 from managers.state import commands as asked
 from managers.state import learners as learn
 from managers.state.cluster_state import What
-from managers.state.learners import Baseline, DataCount, JobGames, NetStatus
+from managers.state.learners import Baseline, DataCount, NetStatus
 from managers.state.record import TEXT_MAX
 from managers.state.tasks import GateForm, GauntletTask
 from ringrift_core.evaluation.odds import share_of_elo
@@ -19,7 +19,6 @@ from tests.commanded import (
     digest,
     gauntlet_outcome,
     promotion,
-    rating,
     rollback,
     training,
     training_outcome,
@@ -514,52 +513,6 @@ def test_what_is_remembered_of_a_configuration_has_limits(cluster: Commanded, mo
     assert [it.at for it in cluster.learner().seen] == [START + 3, START + 4]
 
 
-# ---- canaries and ratings ----
-
-
-def test_only_the_champion_is_watched(cluster: Commanded):
-    assert "only the champion" in cluster.refused(asked.Enqueue(task=canary(A), priority=1))
-    cluster.crowned(A)
-    cluster.judged(B)
-    assert "only the champion" in cluster.refused(asked.Enqueue(task=canary(B), priority=1))
-
-
-def test_canary_blocks_bear_the_time_and_count_for_the_champion_that_played_them(cluster: Commanded):
-    cluster.crowned(A)
-    job = cluster.queued(canary(A))
-    fence = cluster.leased(job)
-    cluster.at += 30
-    cluster.do(asked.Complete(job=job, fence=fence, outcome=canary_outcome()))
-    (seen,) = cluster.learner().seen
-    assert (seen.at, seen.wins, seen.opponent) == (START + 30, (2, 1, 0), digest(0xABC))
-    job = cluster.queued(canary(A))
-    fence = cluster.leased(job)
-    cluster.sealed(B)
-    cluster.do(asked.Complete(job=job, fence=fence, outcome=canary_outcome()))
-    assert cluster.learner().seen == ()
-
-
-def test_a_canary_that_fails_fails_with_all_its_games(cluster: Commanded):
-    cluster.crowned(A)
-    job = cluster.queued(canary(A))
-    cluster.do(asked.Fail(job=job, fence=cluster.leased(job), reason="it does not load", retry_after_s=0))
-    cluster.at += 5
-    cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=canary_outcome()))
-    played = JobGames(at=START + 5, games=8, failed=0)
-    assert cluster.learner().job_games == (JobGames(at=START, games=8, failed=8), played)
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_canaries_of_a_former_champion_count_no_more(cluster: Commanded, fails):
-    cluster.crowned(A)
-    job = cluster.queued(canary(A))
-    fence = cluster.leased(job)
-    cluster.sealed(B)
-    fail = asked.Fail(job=job, fence=fence, reason="it does not load")
-    cluster.do(fail if fails else asked.Complete(job=job, fence=fence, outcome=canary_outcome()))
-    assert cluster.learner().job_games == ()
-
-
 def test_a_reign_begins_with_the_rating_of_its_net(cluster: Commanded):
     job = cluster.gauntlet(A)
     outcome = gauntlet_outcome(rated=A)
@@ -567,21 +520,6 @@ def test_a_reign_begins_with_the_rating_of_its_net(cluster: Commanded):
     cluster.do(promotion(A, expected=None))
     cluster.sealed(B)
     assert [reign.elo for reign in cluster.learner().reigns] == [1300.5, None]
-
-
-def test_the_latest_ratings_stand_until_there_are_newer_ones(cluster: Commanded):
-    job = cluster.gauntlet(A)
-    fence = cluster.leased(job)
-    cluster.do(asked.Complete(job=job, fence=fence, outcome=gauntlet_outcome(rated=A)))
-    assert (cluster.learner().ratings, cluster.learner().rated_at) == ((rating(A),), START)
-    cluster.at += 10
-    cluster.do(promotion(A, expected=None))
-    job = cluster.queued(canary(A))
-    cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=canary_outcome()))
-    assert cluster.learner().rated_at == START, "a canary without ratings says nothing"
-    job = cluster.queued(canary(A))
-    cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=canary_outcome(rated=B)))
-    assert (cluster.learner().ratings, cluster.learner().rated_at) == ((rating(B),), START + 10)
 
 
 def test_configurations_do_not_touch_each_other(cluster: Commanded):
