@@ -23,12 +23,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from math import log
+from math import comb, log
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.stats import binom
 
 from ringrift_core.errors import RulesError
 
@@ -36,6 +34,7 @@ FloatArray = NDArray[np.float64]
 WEIGHTS = np.array([0.6, 0.2, 0.1, 0.1])  # of the wealth: independent, some alike, all alike, better again
 ALIKE = 0.4  # of the openings, where some are decided alike
 FRACTION_MAX = 0.99  # a block without a win leaves one hundredth, so that no wealth is ever lost for good
+HALVINGS = 50  # of [0, FRACTION_MAX] until rounding stops them
 GAMES_MAX = 4  # of a block: one per seat rotation
 
 
@@ -122,7 +121,9 @@ def _factors(h0: float, h1: float, games: int) -> FloatArray:
     wins = np.arange(games + 1)
     odds = h1 / (1 - h1)
     again = odds * odds * (1 - h0) / h0
-    free, better = (binom.pmf(wins, games, share) for share in (h1, again / (1 + again)))
+    shares = (h1, again / (1 + again))
+    ways = np.array([comb(games, count) for count in wins])
+    free, better = (ways * share**wins * (1 - share) ** (games - wins) for share in shares)
     alike = np.where(wins == games, h1, 0.0) + np.where(wins == 0, 1 - h1, 0.0)
     gains = wins / (games * h0) - 1
     alternatives = (free, (1 - ALIKE) * free + ALIKE * alike, alike, better)
@@ -139,4 +140,8 @@ def _best_fraction(gains: FloatArray, chances: FloatArray) -> float:
         return FRACTION_MAX
     if growth(0.0) <= 0:  # shares that rounding cannot tell apart
         return 0.0
-    return float(brentq(growth, 0.0, FRACTION_MAX, xtol=1e-12))
+    low, high = 0.0, FRACTION_MAX
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if growth(middle) > 0 else (low, middle)
+    return low
