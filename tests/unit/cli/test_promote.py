@@ -151,6 +151,17 @@ def test_whoever_starts_the_daemon_wants_promotions(monkeypatch, tmp_path):
     assert not settings_of(None, tmp_path, daemon=False).promotion.auto_promote
 
 
+@pytest.mark.parametrize(
+    ("named", "games"),
+    [([], ("hex8_2p",)), (["--game", "square8_3p"], ("square8_3p",)), (["--board-type", "square8"], ("square8_2p",))],
+)
+def test_the_daemon_judges_the_game_that_is_named(named, games, monkeypatch, tmp_path):
+    begun: list[Settings] = []
+    monkeypatch.setattr(promotion_command, "watch", lambda settings, *_: begun.append(settings))
+    assert run("--daemon", "--data-dir", str(tmp_path), *named) == (0, "")
+    assert [it.games for it in begun] == [games]
+
+
 # ---- without a loop ----
 
 
