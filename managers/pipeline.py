@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -53,6 +53,7 @@ from managers.state.commands import Join, TakeRole
 from managers.state.jobs import Job, JobStatus
 from managers.state.local_consensus import LocalConsensus
 from managers.training_coordinator import TrainingCoordinator
+from ringrift_core.cores import usable_cores
 from ringrift_core.errors import RingriftError, StorageError
 from ringrift_core.evaluation.gauntlet_result import read_gauntlet
 
@@ -387,10 +388,3 @@ class Pipeline:
 
     def _new_proposer(self, name: str) -> Proposer:
         return Proposer(self.consensus, f"{self.identity.node}/{self.identity.session}/{name}", self.clock)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    with suppress(AttributeError):  # not on every system
-        return len(psutil.Process().cpu_affinity() or ()) or 1
-    return psutil.cpu_count() or 1

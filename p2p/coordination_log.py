@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from pathlib import Path
 
+from ringrift_core.errors import StorageError
 from ringrift_core.storage import prepare_folder
 
 NAME = "coordination.log"
@@ -32,7 +33,10 @@ def logging_to(folder: Path, *, debug: bool) -> Iterator[None]:
     """Write everything that is logged to the file, until the block ends; StorageError when that cannot be."""
     prepare_folder(folder)
     waiting: queue.Queue[logging.LogRecord] = queue.Queue(WAITING_MAX)
-    handler, file = BoundedHandler(waiting), FileHandler(folder / NAME)
+    try:
+        handler, file = BoundedHandler(waiting), FileHandler(folder / NAME)
+    except OSError as error:
+        raise StorageError(f"{folder / NAME}: cannot be written ({error.strerror}); move it away") from error
     file.setFormatter(LineFormatter())
     listener = QueueListener(waiting, file)
     root, level = logging.getLogger(), logging.DEBUG if debug else logging.INFO

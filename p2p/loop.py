@@ -34,7 +34,6 @@ from p2p.http import promotion_api
 from p2p.http.loop_api import ADMIN
 from p2p.http.loop_server import listening
 from p2p.orchestrator import running_node
-from ringrift_core.errors import RingriftError
 from ringrift_core.game.config_key import ConfigKey
 
 REFRESH_S = 1.0  # between two statuses
@@ -126,16 +125,10 @@ class LoopDoor:
 async def run_loop(settings: Settings, wish: LoopWish, screen: Screen) -> int:
     """Run until the wish is fulfilled or a signal comes; the exit code. RingriftError says why it could not go on."""
     stop = Stop()
-    try:
-        with signals(stop, screen):
-            async with running_node(settings) as pipeline:
-                stop.hurry = killing(pipeline)
-                await _run(pipeline, wish, screen, stop)
-    except BaseExceptionGroup as group:
-        error = expected(group)
-        if error is None:
-            raise
-        raise error from None
+    with signals(stop, screen):
+        async with running_node(settings) as pipeline:
+            stop.hurry = killing(pipeline)
+            await _run(pipeline, wish, screen, stop)
     return stop.code
 
 
@@ -252,12 +245,3 @@ def log(outcome: Outcome) -> None:
     names = (("game", outcome.game), ("job", outcome.job), ("node", outcome.node))
     where = "".join(f" {name}={value}" for name, value in names if value)
     logger.log(level, "%s%s: %s", outcome.event, where, outcome.text)
-
-
-def expected(group: BaseExceptionGroup[BaseException]) -> RingriftError | None:
-    """The error of ours that a group of tasks ended with; None when there are others."""
-    ours, others = group.split(RingriftError)
-    error: BaseException | None = ours
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error if others is None and isinstance(error, RingriftError) else None

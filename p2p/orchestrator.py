@@ -13,6 +13,7 @@ from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.machine import StateMachine
 from managers.steady_clock import SteadyClock
+from ringrift_core.errors import RingriftError
 from ringrift_core.storage import prepare_folder
 
 
@@ -28,7 +29,20 @@ async def opened_state(settings: Settings) -> AsyncIterator[LocalConsensus[Clust
 
 @asynccontextmanager
 async def running_node(settings: Settings, *, duty: Duty = EVERYTHING) -> AsyncIterator[Pipeline]:
-    """A cluster of one that works until the block ends."""
+    """A cluster of one that works until the block ends; RingriftError says why it, or the block, could not go on."""
+    try:
+        async with _node(settings, duty) as pipeline:
+            yield pipeline
+    except BaseExceptionGroup as group:
+        error = expected(group)
+        if error is None:
+            raise
+        raise error from None
+
+
+@asynccontextmanager
+async def _node(settings: Settings, duty: Duty) -> AsyncIterator[Pipeline]:
+    """The same; errors come in the groups of its tasks."""
     folder = NodeFolder(settings.node.data_dir.absolute())
     async with opened_state(settings) as consensus:
         settings = named_as_before(settings, consensus.state)
@@ -68,3 +82,12 @@ def named_as_before(settings: Settings, state: ClusterState) -> Settings:
             "leave out node.node_id (RINGRIFT_NODE_ID), or choose another folder"
         )
     return settings.model_copy(update={"node": settings.node.model_copy(update={"node_id": known[0]})})
+
+
+def expected(group: BaseExceptionGroup[BaseException]) -> RingriftError | None:
+    """The error of ours that a group of tasks ended with; None when there are others."""
+    ours, others = group.split(RingriftError)
+    error: BaseException | None = ours
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if others is None and isinstance(error, RingriftError) else None

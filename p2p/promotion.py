@@ -6,8 +6,8 @@ A net may lie anywhere: this process reads it and puts it into the registry, so 
 import asyncio
 import shutil
 import signal
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,13 +21,16 @@ from managers.job_outcome import outcome_of
 from managers.job_spec import spec_of
 from managers.manual_rollback import RollbackResult
 from managers.node_folder import NodeFolder
-from managers.pipeline import EVALUATION, REQUESTS, Pipeline
+from managers.outcomes import outcomes_of
+from managers.pipeline import EVALUATION, REQUESTS, Duty, Pipeline
 from managers.ports import Report
 from managers.promotion_desk import Progress, Ticket
 from managers.promotion_result import GatePlan, PromotionResult, gate_plan, played
 from managers.state.cluster_state import ClusterState, Result, What
 from managers.state.tasks import GauntletOutcome
+from p2p.coordination_log import logging_to
 from p2p.http.loop_client import NotRunning, request
+from p2p.loop import log
 from p2p.orchestrator import opened_state, running_node
 from ringrift_core.errors import RingriftError
 from ringrift_core.game.config_key import ConfigKey
@@ -129,11 +132,29 @@ async def _promote(settings: Settings, wish: PromoteWish, net: AdmittedNet, say:
     except NotRunning:
         pass
     where = (model_path, wish.key.board_type, wish.key.players)
-    async with running_node(settings, duty=REQUESTS) as node:
+    async with _own_node(settings, REQUESTS) as node:
         node.report_listeners.append(lambda _job, report: _tell(say, report))
         if wish.force:
             return await node.promotion.force(*where, wish.reason)
         return await node.promotion.evaluate_and_promote(*where, wish.games)
+
+
+@asynccontextmanager
+async def _own_node(settings: Settings, duty: Duty) -> AsyncIterator[Pipeline]:
+    """A node for this command alone; what happens in it stands in the log of the folder, as what a loop does."""
+    log_file = logging_to(NodeFolder(settings.node.data_dir.absolute()).logs, debug=settings.monitoring.debug)
+    async with running_node(settings, duty=duty) as node:
+        await asyncio.to_thread(log_file.__enter__)
+        try:
+            node.consensus.on_applied(_logged)
+            yield node
+        finally:
+            await asyncio.to_thread(log_file.__exit__, None, None, None)
+
+
+def _logged(_before: ClusterState, after: ClusterState, result: Result) -> None:
+    for outcome in outcomes_of(after, result):
+        log(outcome)
 
 
 async def _through_loop(data_dir: Path, wish: PromoteWish, model_path: str, say: Say) -> PromotionResult:
@@ -199,7 +220,7 @@ async def _rollback(settings: Settings, key: ConfigKey, to_version: int | None, 
         return RollbackResult.model_validate(await request(settings.node.data_dir, "POST", "/admin/rollback", body))
     except NotRunning:
         pass
-    async with running_node(settings, duty=REQUESTS) as node:
+    async with _own_node(settings, REQUESTS) as node:
         return await node.rollback.rollback_model(str(key), to_version, reason)
 
 
@@ -231,7 +252,7 @@ async def _watch_loop(data_dir: Path, interval_s: float, say: Say) -> None:
 
 async def _evaluate(settings: Settings, interval_s: float, say: Say) -> None:
     """Be a node that judges and promotes, and trains nothing."""
-    async with running_node(settings, duty=EVALUATION) as node:
+    async with _own_node(settings, EVALUATION) as node:
         node.consensus.on_applied(partial(_applied, say))
         say(f"no loop works here: gauntlets, promotions and rollbacks of {', '.join(settings.games)}; Ctrl-C ends it")
         while True:

@@ -15,16 +15,23 @@ from ringrift_core.game.config_key import ConfigKey
 HEAD = f"{'opponent':22} {'games':>6} {'wins':>6} {'share':>7}  {'95 %':15} outcome"
 
 
-def settings_of(config: Path | None, data_dir: Path | None, *, daemon: bool) -> Settings:
-    """The settings of a file, the environment and the options; whoever starts the daemon wants promotions."""
+def settings_of(
+    config: Path | None, data_dir: Path | None, *, daemon: bool, games: tuple[str, ...] | None = None
+) -> Settings:
+    """The settings of a file, the environment and the options; whoever starts the daemon wants promotions.
+
+    `games` are those that the daemon judges, None those of the settings; a request names its own.
+    """
     overrides: dict[str, Plain] = {}
     if data_dir is not None:
         overrides["node.data_dir"] = str(data_dir)
     if daemon:
         overrides["promotion.auto_promote"] = True
+        if games is not None:
+            overrides["games"] = games
     loaded = load(config, overrides=overrides)
     for remark in loaded.remarks:
-        typer.echo(remark, err=True)
+        typer.echo(f"note: {remark}", err=True)
     return loaded.settings
 
 

@@ -97,10 +97,25 @@ def _read_record(folder: Path) -> JobRecord | None:
     if not path.exists():
         return None
     try:
-        return JobRecord.model_validate_json(read_bounded(path, RECORD_BYTES_MAX))
+        record = JobRecord.model_validate_json(read_bounded(path, RECORD_BYTES_MAX))
     except (StorageError, ValidationError):
         log.warning("%s: damaged, processes of that job cannot be found; remove it", path)
         return None
+    if _is_copied(folder, record):
+        remove_record(folder)
+        return None
+    return record
+
+
+def _is_copied(folder: Path, record: JobRecord) -> bool:
+    """True when the record came with a copy: it was written in another folder, which is still there with its process.
+
+    A folder that was moved is no longer where the record says; its processes are ours.
+    """
+    try:
+        return not Path(record.spec).parent.samefile(folder)
+    except OSError:
+        return False
 
 
 def _end(records: list[JobRecord], grace_s: float) -> dict[str, set[int]]:

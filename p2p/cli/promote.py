@@ -51,7 +51,8 @@ def promote(
     from ringrift_core.game.config_key import ConfigKey
 
     key = ConfigKey.parse(config_key(game, board_type, num_players))
-    settings = settings_of(config, data_dir, daemon=daemon)
+    named = (game, board_type, num_players) != (None, None, None)
+    settings = settings_of(config, data_dir, daemon=daemon, games=(str(key),) if named else None)
     prepare()
     path = model or candidate
     try:

@@ -39,7 +39,7 @@ class LoopRecord(BaseModel):
 
 def make_socket_path(data_dir: Path) -> Path:
     """The path for the socket of a data folder, in a folder that nobody else may enter; StorageError without one."""
-    name = hashlib.sha256(os.fsencode(data_dir.absolute().resolve())).hexdigest()[:NAME_CHARS] + ".sock"
+    name = socket_name(data_dir)
     refusals = []
     for folder in candidates():
         if len(os.fsencode(folder / name)) > PATH_BYTES_MAX:
@@ -52,6 +52,11 @@ def make_socket_path(data_dir: Path) -> Path:
         else:
             return folder / name
     raise StorageError(f"there is no place for the socket of the loop ({'; '.join(refusals)}); set XDG_RUNTIME_DIR")
+
+
+def socket_name(data_dir: Path) -> str:
+    """The name of the socket of a data folder, whatever folder it stands in."""
+    return hashlib.sha256(os.fsencode(data_dir.absolute().resolve())).hexdigest()[:NAME_CHARS] + ".sock"
 
 
 def candidates() -> Iterator[Path]:
@@ -91,11 +96,15 @@ def remove_record(data_dir: Path, socket: Path) -> None:
 
 
 def read_record(data_dir: Path) -> LoopRecord | None:
-    """Where a loop listens, or listened before it was killed; None when nothing says so."""
+    """Where a loop listens, or listened before it was killed; None when nothing says so.
+
+    The record in a copy of a folder names the loop of the folder that was copied, which nobody means there.
+    """
     try:
-        return LoopRecord.model_validate_json(read_bounded(data_dir / RECORD, RECORD_BYTES_MAX))
+        record = LoopRecord.model_validate_json(read_bounded(data_dir / RECORD, RECORD_BYTES_MAX))
     except (StorageError, ValidationError):
         return None
+    return record if Path(record.socket).name == socket_name(data_dir) else None
 
 
 def living_pid(data_dir: Path) -> int | None:

@@ -1,7 +1,6 @@
 """`ringrift selfplay`: games on all cores, one single-threaded process each, with one report."""
 
 import json
-import os
 import secrets
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 
 from ringrift_core.commands.progress import progress
 from ringrift_core.commands.workers import SIGNALLED, Workers
+from ringrift_core.cores import usable_cores
 from ringrift_core.errors import RulesError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.jobs.spec import Opponent, SelfplaySpec, reasons
@@ -75,7 +75,7 @@ def selfplay(
         # refused before anything starts, and measured before the workers compete for the cores
         judge_of(name, ConfigKey.parse(spec.game), device=spec.device, deterministic=spec.deterministic)
     prepare_folder(spec.out)
-    default = 1 if spec.deterministic else os.cpu_count() or 1
+    default = 1 if spec.deterministic else usable_cores()
     workers, totals = Workers(shares(spec, processes or default)), Totals()
     with progress() as line:
 

@@ -1,7 +1,6 @@
 """`ringrift train`: a training run in a process of its own, or in several ranks by torchrun."""
 
 import json
-import os
 import secrets
 from typing import Any
 
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 
 from ringrift_core.commands.progress import progress
 from ringrift_core.commands.workers import JOBS, SIGNALLED, Workers, torchrun
+from ringrift_core.cores import usable_cores
 from ringrift_core.errors import RulesError
 from ringrift_core.jobs.spec import TrainingSpec, reasons
 from ringrift_core.training.run_folder import RUN, begun_seed
@@ -46,7 +46,7 @@ def train(asked: dict[str, Any], *, seed: int | None, processes: int, as_json: b
 
 def default_threads(processes: int) -> int:
     """Half of the cores, divided among processes: threads that wait for a busy core make all others wait."""
-    return max(1, (os.cpu_count() or 1) // (2 * processes))
+    return max(1, usable_cores() // (2 * processes))
 
 
 def progress_line(spec: TrainingSpec, reports: dict[str, dict[str, Any]]) -> str:

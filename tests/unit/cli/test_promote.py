@@ -151,6 +151,17 @@ def test_whoever_starts_the_daemon_wants_promotions(monkeypatch, tmp_path):
     assert not settings_of(None, tmp_path, daemon=False).promotion.auto_promote
 
 
+@pytest.mark.parametrize(
+    ("named", "games"),
+    [([], ("hex8_2p",)), (["--game", "square8_3p"], ("square8_3p",)), (["--board-type", "square8"], ("square8_2p",))],
+)
+def test_the_daemon_judges_the_game_that_is_named(named, games, monkeypatch, tmp_path):
+    begun: list[Settings] = []
+    monkeypatch.setattr(promotion_command, "watch", lambda settings, *_: begun.append(settings))
+    assert run("--daemon", "--data-dir", str(tmp_path), *named) == (0, "")
+    assert [it.games for it in begun] == [games]
+
+
 # ---- without a loop ----
 
 
@@ -167,6 +178,9 @@ def test_without_a_loop_the_command_is_the_node(tmp_path, nets):
     assert digest_of(Path(str(back.canonical_path))) == nets[0].sha256
     history = json.loads((root / "data" / "rollback_history.json").read_text())
     assert [(row["trigger"], row["reason"]) for row in history] == [("manual", "weak")]
+    lines = (root / "logs" / "coordination.log").read_text().splitlines()
+    events = [line.split()[3] for line in lines if " champion_" in line]
+    assert events == ["champion_promoted", "champion_promoted", "champion_rolled_back"]
     refused = promotion.promote(settings(root), PromoteWish(KEY, nets[1].path), said.append)
     assert refused.failure_reason == f"{nets[1].sha256[:16]} is blocked (weak); only force promotes it"
 

@@ -9,6 +9,7 @@ import pytest
 
 from p2p import coordination_log
 from p2p.coordination_log import BoundedHandler, FileHandler, logging_to
+from ringrift_core.errors import StorageError
 
 logger = logging.getLogger("tests.coordination")
 
@@ -44,6 +45,13 @@ def test_debug_writes_down_more(tmp_path: Path):
     with logging_to(tmp_path, debug=True):
         logger.debug("a detail")
     assert lines(tmp_path)[0].endswith("debug tests.coordination a detail")
+
+
+def test_a_log_that_cannot_be_opened_is_said_with_its_name(tmp_path: Path):
+    (tmp_path / "coordination.log").mkdir()
+    message = r"coordination.log: cannot be written \(Is a directory\); move it away"
+    with pytest.raises(StorageError, match=message), logging_to(tmp_path, debug=False):
+        pass
 
 
 def test_it_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -6,12 +6,10 @@ import signal
 import pytest
 
 from managers.outcomes import Outcome
-from managers.runtime import ServiceFailedError
 from managers.state.commands import Promote
 from managers.state.tally import champions_of
 from managers.status_records import Status
-from p2p.loop import Stop, expected, log
-from ringrift_core.errors import StorageError
+from p2p.loop import Stop, log
 from tests.loop_states import GAME, Loop, digest
 
 
@@ -50,16 +48,6 @@ def test_champions_are_counted_however_they_became_it_and_also_when_they_were_ta
     loop.judge(loop.train(3), 3, "failed")
     loop.do(Promote(game=GAME, candidate=digest(3), expected=digest(1), how="manual", reason="a person"))
     assert champions_of(loop.state.learner(GAME)) == 3
-
-
-def test_an_error_of_ours_is_found_in_what_a_group_of_tasks_raises():
-    error = ServiceFailedError("JOB_MANAGER was given up")
-    assert expected(BaseExceptionGroup("outer", [BaseExceptionGroup("inner", [error])])) is error
-    assert expected(BaseExceptionGroup("outer", [StorageError("full")])).__class__ is StorageError
-
-
-def test_a_fault_beside_it_is_not_hidden():
-    assert expected(BaseExceptionGroup("outer", [StorageError("full"), ZeroDivisionError()])) is None
 
 
 def test_the_log_names_the_event_its_subject_and_troubles_as_errors(caplog: pytest.LogCaptureFixture):

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import stat
 import tempfile
@@ -23,6 +24,7 @@ from p2p.http.loop_socket import (
     make_socket_path,
     read_record,
     remove_record,
+    socket_name,
     write_record,
 )
 from ringrift_core.errors import StorageError
@@ -99,10 +101,26 @@ def test_without_a_runtime_folder_there_is_one_below_the_temporary_one(monkeypat
 
 def test_a_record_says_who_listens_until_it_is_removed(tmp_path: Path):
     assert read_record(tmp_path) is None
-    write_record(tmp_path, tmp_path / "a.sock")
+    socket = tmp_path / socket_name(tmp_path)
+    write_record(tmp_path, socket)
     assert living_pid(tmp_path) == os.getpid()
-    remove_record(tmp_path, tmp_path / "a.sock")
+    remove_record(tmp_path, socket)
     assert (read_record(tmp_path), living_pid(tmp_path)) == (None, None)
+
+
+def test_a_copy_of_a_folder_does_not_lead_to_the_loop_of_the_original(runtime: Path, tmp_path: Path):
+    door, data, copied = FakeDoor(), tmp_path / "data", tmp_path / "copied"
+    data.mkdir()
+
+    async def run() -> None:
+        async with listening(door, node(data), lambda _text: None):
+            shutil.copytree(data, copied)
+            assert living_pid(copied) is None
+            with pytest.raises(NotRunning):
+                await request(copied, "POST", "/admin/halt", {"reason": "the copy shall be halted"})
+
+    asyncio.run(run())
+    assert door.orders == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"pid": "x"}', b"\xff" * 10, b"x" * 100_000])

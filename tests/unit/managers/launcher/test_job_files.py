@@ -67,8 +67,8 @@ def test_a_damaged_record_is_passed_over(tmp_path: Path, content: bytes, caplog)
     assert "damaged" in caplog.text
 
 
-def bystander() -> subprocess.Popen[bytes]:
-    program = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)", "/x/spec.json"]
+def bystander(spec: Path = Path("/x/spec.json")) -> subprocess.Popen[bytes]:
+    program = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)", str(spec)]
     return subprocess.Popen(program, start_new_session=True)
 
 
@@ -97,3 +97,18 @@ def test_a_recorded_process_is_found_even_without_its_mark(tmp_path: Path):
         write_record(tmp_path, record(pid=process.pid, started=started))
         (leftover,) = sweep_folders([tmp_path], 5.0)
     assert (leftover.name, leftover.fence, leftover.pids, leftover.ended) == ("j1", 3, (process.pid,), True)
+
+
+def test_the_record_in_a_copy_of_a_folder_leads_to_nobody(tmp_path: Path):
+    original, copied = tmp_path / "original", tmp_path / "copied"
+    original.mkdir()
+    copied.mkdir()
+    spec = original / "spec.json"
+    with bystander(spec) as process:
+        started = psutil.Process(process.pid).create_time()
+        write_record(copied, record(pid=process.pid, started=started, spec=str(spec)))
+        assert sweep_folders([copied], 0.0) == []
+        assert process.poll() is None
+        assert not (copied / RECORD).exists()
+        write_record(original, record(pid=process.pid, started=started, spec=str(spec)))
+        assert [leftover.pids for leftover in sweep_folders([original], 5.0)] == [(process.pid,)]
