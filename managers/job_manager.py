@@ -25,12 +25,14 @@ from managers.proposer import PROPOSE_S, Proposer
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Body, Complete, Enqueue, Fail, Qualify, Release, Start
 from managers.state.jobs import Job, JobStatus
+from managers.state.tasks import CanaryTask
 from ringrift_core.errors import InvariantError, RingriftError, StorageError
 from ringrift_core.storage import make_folder
 
 GIB = 1 << 30
 BACKOFF_DOUBLINGS_MAX = 10
 BACKOFF_MAX_S = 86_400.0
+PAUSE_LEAST_S = 1.0  # before a job that the machine has hindered is given back
 FOLDERS_KEPT = 50  # of ended jobs, for whoever wants to look
 OnReport = Callable[[Job, Report], None]
 
@@ -168,7 +170,7 @@ class JobManager:
             try:
                 running.child = child = await self._launcher.start(await self._order(running))
             except (LaunchError, StorageError) as error:
-                await self._failed(proposer, job, str(error))
+                await self._hindered(proposer, job, str(error))
                 return
             except (RingriftError, ValidationError) as error:  # the job itself is none
                 await self._failed(proposer, job, str(error), retry=False)
@@ -245,7 +247,16 @@ class JobManager:
                 await self._failed(proposer, job, f"its completion was refused: {answer.reason}", retry=False)
             return
         reason = ending.error or f"the job ended ({ending.cause.value}) without a result"
-        await self._failed(proposer, job, reason)
+        await (self._hindered if ending.cause is Cause.KILLED else self._failed)(proposer, job, reason)
+
+    async def _hindered(self, proposer: Proposer, job: Job, reason: str) -> None:
+        """The machine is to blame. A canary is given back, after a pause: to fail would speak against the champion."""
+        if not isinstance(job.task, CanaryTask):
+            await self._failed(proposer, job, reason)
+            return
+        logger.warning("job %s was hindered and is given back: %s", job.id, reason)
+        await asyncio.sleep(max(PAUSE_LEAST_S, self._settings.jobs.backoff_seconds))
+        await proposer.propose(Release(job=job.id, fence=job.fence, reason=reason))
 
     async def _failed(self, proposer: Proposer, job: Job, reason: str, *, retry: bool = True) -> None:
         logger.warning("job %s failed: %s", job.id, reason)

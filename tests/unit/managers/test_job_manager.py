@@ -10,15 +10,15 @@ import pytest
 
 from managers.job_manager import JobManager, NodeIdentity
 from managers.node_folder import NodeFolder
-from managers.ports import Cause, Ending, Leftover, Order, Report, Usage
+from managers.ports import Cause, Ending, LaunchError, Leftover, Order, Report, Usage
 from managers.proposer import Proposer
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Assign, Body, Command, Enqueue, Fail, HaltAll, ResumeAll, decode
 from managers.state.jobs import Job
 from managers.state.machine import StateMachine
-from managers.state.tasks import GateForm
+from managers.state.tasks import CanaryTask, GateForm
 from ringrift_core.errors import StorageError
-from tests.unit.managers.deciding import A, B, Cluster, selfplay, settings_of, training
+from tests.unit.managers.deciding import GAME, A, B, Cluster, selfplay, settings_of, training
 from tests.virtual_time import run_virtual
 
 TURNS_MAX = 200_000  # of the loop, until something has come true
@@ -92,8 +92,11 @@ class FakeLauncher:
 
     children: list[FakeChild] = field(default_factory=list)
     stuck: bool = False  # they do not end when they are told to
+    full: bool = False  # no process can be started
 
     async def start(self, order: Order) -> FakeChild:
+        if self.full:
+            raise LaunchError("no memory")
         self.children.append(FakeChild(order, stuck=self.stuck))
         return self.children[-1]
 
@@ -211,6 +214,29 @@ def test_a_report_that_qualifies_nobody_hurts_nobody(tmp_path: Path, cluster: Cl
         await until(lambda: not node.manager.running)
         assert (node.job(name).status, node.job(name).reason) == ("queued", "it broke")
         assert cluster.learner().current == A
+
+    run(main)
+
+
+@pytest.mark.parametrize("cause", [None, Cause.KILLED, Cause.FAILED])
+def test_a_canary_that_the_machine_hindered_says_nothing_of_the_champion(
+    tmp_path: Path, cluster: Cluster, cause: Cause | None
+):
+    cluster.crowned(A)
+    task = CanaryTask(game=GAME, model=A, opponents=("heuristic",), number=0, games=16, seed=1)
+    name = assigned(cluster, cluster.do(Enqueue(task=task, priority=90)).job or "")
+    node = Node(tmp_path, cluster)
+    node.launcher.full = cause is None
+
+    async def main(group: asyncio.TaskGroup) -> None:
+        if cause is None:
+            node.manager.reconcile(cluster.state, group)
+        else:
+            (await node.started(group)).end(cause, "it broke")
+        await asyncio.wait({node.manager.running[name].task})  # a pause takes no time
+        failed = cause is Cause.FAILED
+        assert (node.job(name).status, node.job(name).attempts) == ("queued", int(failed))
+        assert [it.failed for it in cluster.learner().job_games] == [16] * failed
 
     run(main)
 
