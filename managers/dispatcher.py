@@ -30,14 +30,19 @@ class Dispatcher:
         self._scheduler = scheduler
 
     def decide(self, state: ClusterState, now: float, unfit: Mapping[str, str] = NOBODY) -> Decision:
-        """Assignments, and ends of selfplay jobs that make room for them; `unfit` nodes, and why, get none."""
+        """Assignments, and ends of selfplay jobs that make room for them; `unfit` nodes, and why, get none.
+
+        Selfplay of a draining node ends, because it would not by itself; what else the node has it finishes.
+        """
         if state.halt is not None:
             return Decision()
         queued = [job for job in state.jobs.active.values() if job.status is JobStatus.QUEUED and job.not_before <= now]
         queued.sort(key=lambda job: (-rank(job, now), job.queued_at))
         bodies: list[Body] = []
         for member in state.members.values():
-            if not member.draining and member.cores and member.node not in unfit:
+            if member.draining:
+                bodies += _drained(member, state)
+            elif member.cores and member.node not in unfit:
                 taken = self._fill(member, state, queued, bodies, now)
                 queued = [job for job in queued if job.id not in taken]
         return Decision(tuple(bodies))
@@ -69,6 +74,11 @@ class Dispatcher:
             free -= cores
             others += cores if job.kind != "selfplay" else 0
         return taken
+
+
+def _drained(member: Member, state: ClusterState) -> list[Body]:
+    jobs = (job for job in state.jobs.on(member.node) if job.kind == "selfplay")
+    return [Cancel(job=job.id, reason=f"{member.node} is draining") for job in jobs]
 
 
 def rank(job: Job, now: float) -> float:

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 
 from pydantic import ValidationError
 
@@ -20,16 +21,18 @@ from managers.job_outcome import outcome_of
 from managers.job_spec import spec_of
 from managers.node_folder import NodeFolder
 from managers.ports import Cause, Child, Ending, Launcher, LaunchError, Order, Report, Usage
-from managers.proposer import Proposer
+from managers.proposer import PROPOSE_S, Proposer
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Body, Complete, Enqueue, Fail, Qualify, Release, Start
 from managers.state.jobs import Job, JobStatus
-from managers.state.tasks import GauntletTask
+from managers.state.tasks import CanaryTask
 from ringrift_core.errors import InvariantError, RingriftError, StorageError
 from ringrift_core.storage import make_folder
 
 GIB = 1 << 30
 BACKOFF_DOUBLINGS_MAX = 10
+BACKOFF_MAX_S = 86_400.0
+PAUSE_LEAST_S = 1.0  # before a job that the machine has hindered is given back
 FOLDERS_KEPT = 50  # of ended jobs, for whoever wants to look
 OnReport = Callable[[Job, Report], None]
 
@@ -41,6 +44,7 @@ class Running:
     """A job that this node works on."""
 
     job: Job
+    cores: int  # that it is granted: what it asks for, as far as the node has them
     task: asyncio.Task[None]
     child: Child | None = None
     stopping: str = ""  # why it is being stopped; nothing is proposed for it then
@@ -75,6 +79,7 @@ class JobManager:
         self._proposer_of = proposer_of
         self._on_report = on_report
         self._running: dict[str, Running] = {}
+        self._numbers = count(1)
         self._closing = False
 
     @property
@@ -126,19 +131,23 @@ class JobManager:
             return
         for name, job in mine.items():
             if name not in self._running:
-                running = Running(job, group.create_task(self._work(name), name=name))
-                self._running[name] = running
+                cores = max(1, min(job.cores, state.members[self._identity.node].cores))
+                self._running[name] = Running(job, cores, group.create_task(self._work(name), name=name))
 
     async def close(self, state: ClusterState) -> None:
-        """End all jobs in good order and give them back."""
+        """End all jobs in good order and give them back; what cannot be written by then the next life gives back."""
         self._closing = True
         async with asyncio.TaskGroup() as group:
             for running in self._running.values():
                 self._stop(running, "the node ends", group)
-        await asyncio.gather(*(it.task for it in self._running.values()), return_exceptions=True)
-        for job in state.jobs.on(self._identity.node):  # those that were not begun; others gave themselves back
-            if job.session == self._identity.session:
-                with suppress(StorageError):  # the next life gives them back
+        if tasks := [it.task for it in self._running.values()]:
+            _, late = await asyncio.wait(tasks, timeout=self._settings.jobs.stop_seconds + PROPOSE_S)
+            for task in late:  # a log that cannot be written, a process that cannot be ended
+                task.cancel()
+            await asyncio.wait(tasks)
+        with suppress(StorageError):
+            for job in state.jobs.on(self._identity.node):  # those that were not begun; others gave themselves back
+                if job.session == self._identity.session:
                     body = Release(job=job.id, fence=job.fence, reason="the node ends")
                     await self._proposer_of("release").propose_once(body)
 
@@ -153,14 +162,15 @@ class JobManager:
         """One job from start to end."""
         running = self._running[name]
         job = running.job
-        proposer = self._proposer_of(f"jobs/{name}/{job.fence}")
+        # a client of its own: a job that could not be given back is begun again under the same fence
+        proposer = self._proposer_of(f"jobs/{name}/{next(self._numbers)}")
         try:
             if running.stopping:
                 return
             try:
-                running.child = child = await self._launcher.start(await self._order(job))
+                running.child = child = await self._launcher.start(await self._order(running))
             except (LaunchError, StorageError) as error:
-                await self._failed(proposer, job, str(error))
+                await self._hindered(proposer, job, str(error))
                 return
             except (RingriftError, ValidationError) as error:  # the job itself is none
                 await self._failed(proposer, job, str(error), retry=False)
@@ -178,8 +188,11 @@ class JobManager:
                     await self._give_back(running, proposer)
             self._running.pop(name, None)
 
-    async def _order(self, job: Job) -> Order:
-        spec = spec_of(job, self._folder, cores=job.cores, seed=self._settings.seed)
+    async def _order(self, running: Running) -> Order:
+        job, cores = running.job, running.cores
+        if cores < job.cores:
+            logger.warning("job %s asks for %d cores; it gets the %d of this node", job.id, job.cores, cores)
+        spec = spec_of(job, self._folder, cores=cores, seed=self._settings.seed)
         folders = (self._folder.shards(job.game), self._folder.results(job.game), self._folder.job(job.id))
         for path in folders:
             await asyncio.to_thread(make_folder, path)
@@ -190,7 +203,7 @@ class JobManager:
             kind=job.kind,
             spec=spec.model_dump_json().encode(),
             folder=self._folder.job(job.id),
-            cores=job.cores,
+            cores=cores,
             memory_bytes_max=int(memory_gb * GIB),
         )
 
@@ -208,11 +221,16 @@ class JobManager:
         return done
 
     async def _qualified(self, job: Job, report: Report, proposer: Proposer) -> None:
-        games, wins = report.get("games"), report.get("wins")
-        if isinstance(job.task, GauntletTask) and isinstance(games, int) and isinstance(wins, int):
-            answer = await proposer.propose(Qualify(job=job.id, fence=job.fence, games=games, wins=wins))
-            if not answer.accepted:
-                logger.info("gauntlet %s: the candidate does not become the current net: %s", job.id, answer.reason)
+        """Bring a candidate's first games into the state; a report that does not say them qualifies nobody."""
+        said = {"job": job.id, "fence": job.fence, "games": report.get("games"), "wins": report.get("wins")}
+        try:
+            body = Qualify.model_validate(said, strict=True)
+        except ValidationError:
+            logger.warning("job %s qualifies nobody: games %r, wins %r", job.id, said["games"], said["wins"])
+            return
+        answer = await proposer.propose(body)
+        if not answer.accepted:
+            logger.info("gauntlet %s: the candidate does not become the current net: %s", job.id, answer.reason)
 
     async def _ended(self, running: Running, ending: Ending, done: Report | None, proposer: Proposer) -> None:
         job = running.job
@@ -229,11 +247,21 @@ class JobManager:
                 await self._failed(proposer, job, f"its completion was refused: {answer.reason}", retry=False)
             return
         reason = ending.error or f"the job ended ({ending.cause.value}) without a result"
-        await self._failed(proposer, job, reason)
+        await (self._hindered if ending.cause is Cause.KILLED else self._failed)(proposer, job, reason)
+
+    async def _hindered(self, proposer: Proposer, job: Job, reason: str) -> None:
+        """The machine is to blame. A canary is given back, after a pause: to fail would speak against the champion."""
+        if not isinstance(job.task, CanaryTask):
+            await self._failed(proposer, job, reason)
+            return
+        logger.warning("job %s was hindered and is given back: %s", job.id, reason)
+        await asyncio.sleep(max(PAUSE_LEAST_S, self._settings.jobs.backoff_seconds))
+        await proposer.propose(Release(job=job.id, fence=job.fence, reason=reason))
 
     async def _failed(self, proposer: Proposer, job: Job, reason: str, *, retry: bool = True) -> None:
         logger.warning("job %s failed: %s", job.id, reason)
-        wait_s = self._settings.jobs.backoff_seconds * 2 ** min(job.attempts, BACKOFF_DOUBLINGS_MAX)
+        doubled_s = self._settings.jobs.backoff_seconds * 2 ** min(job.attempts, BACKOFF_DOUBLINGS_MAX)
+        wait_s = min(doubled_s, BACKOFF_MAX_S)
         await proposer.propose(
             Fail(job=job.id, fence=job.fence, reason=reason, retry_after_s=wait_s if retry else None)
         )

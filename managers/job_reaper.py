@@ -1,7 +1,8 @@
 """JobReaper: nodes that are silent lose their jobs.
 
 Leases belong to nodes, not to jobs, and are renewed outside the log: whoever leads counts the seconds since a node was
-heard, by a clock that only goes forward. A new leader grants everybody one whole lease first.
+heard, by a clock that only goes forward. Whoever is seen for the first time has one whole lease to be heard in: every
+member where the leader is a new one, and a member that has just joined.
 """
 
 from collections.abc import Mapping
@@ -15,19 +16,18 @@ from managers.state.commands import Expire
 class JobReaper:
     """Decides which leases have ended. `heard` and `decide` take monotonic seconds."""
 
-    def __init__(self, settings: Settings, began_at: float) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._lease_s = settings.jobs.lease_seconds
-        self._began_at = began_at
-        self._heard: dict[tuple[str, int], float] = {}
+        self._heard: dict[tuple[str, int], float] = {}  # by node and session; or first seen
 
     def heard(self, node: str, session: int, at: float) -> None:
         """A node has renewed its lease."""
         self._heard[node, session] = max(at, self._heard.get((node, session), at))
 
     def decide(self, state: ClusterState, at: float) -> Decision:
-        """Leases to end; also forgets nodes that are no members."""
-        members = {(member.node, member.session) for member in state.members.values()}
-        self._heard = {who: when for who, when in self._heard.items() if who in members}
+        """Leases to end; also begins those of new members and forgets nodes that are no members."""
+        members = [(member.node, member.session) for member in state.members.values()]
+        self._heard = {who: self._heard.get(who, at) for who in members}
         silent = self.silent(state, at)
         gone = (member for member in state.members.values() if member.node in silent and state.jobs.on(member.node))
         return Decision(tuple(Expire(node=member.node, session=member.session) for member in gone))
@@ -36,7 +36,7 @@ class JobReaper:
         """Nodes that were not heard for a whole lease, and since when: to the dispatcher they are unfit."""
         found = {}
         for member in state.members.values():
-            silent_s = at - self._heard.get((member.node, member.session), self._began_at)
+            silent_s = at - self._heard.get((member.node, member.session), at)
             if silent_s > self._lease_s:
                 found[member.node] = f"silent for {silent_s:.0f} s"
         return found

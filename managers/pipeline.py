@@ -132,7 +132,7 @@ class Pipeline:
         self._events = NodeEvents(router, settings.node.node_id, time.monotonic)
         self.jobs = JobManager(self.identity, settings, folder, launcher, self.proposer, self._reported)
         self._launcher = launcher
-        self._reaper = JobReaper(settings, began_at=time.monotonic())
+        self._reaper = JobReaper(settings)
         self._resources = ResourceWatch(settings, folder.root)
         self._data = DataCounter(settings, folder)
         self._proposers: dict[str, Proposer] = {}
@@ -248,13 +248,22 @@ class Pipeline:
         dispatcher, proposer = Dispatcher(self.settings, self.scheduler), self.proposer("DISPATCHER")
 
         async def look() -> None:
-            resources = self.standing.resources
-            unfit = {self.identity.node: resources.unfit} if resources is not None and resources.unfit else {}
-            decision = dispatcher.decide(self._on_duty(self.consensus.state), self.clock(), unfit)
-            waits = tuple(Wait(game, "jobs", why) for why in unfit.values() for game in self.settings.games)
+            state = self.consensus.state
+            unfit = self.unfit(state, time.monotonic())
+            decision = dispatcher.decide(self._on_duty(state), self.clock(), unfit)
+            why = unfit.get(self.identity.node)
+            waits = tuple(Wait(game, "jobs", why) for game in self.settings.games if why)
             await self._carry_out("DISPATCHER", proposer, Decision(decision.bodies, waits))
 
         await self._every(look, beat)
+
+    def unfit(self, state: ClusterState, at: float) -> Mapping[str, str]:
+        """Nodes that get no jobs now, and why; `at` is monotonic seconds. This node is never silent to itself."""
+        found = dict(self._reaper.silent(state, at))
+        found.pop(self.identity.node, None)
+        if self.standing.resources is not None and self.standing.resources.unfit:
+            found[self.identity.node] = self.standing.resources.unfit
+        return found
 
     def _on_duty(self, state: ClusterState) -> ClusterState:
         """The state without the queued jobs that this node does not start."""

@@ -230,6 +230,7 @@ def _note_job(change: Change, what: What, name: str) -> None:
 
 
 def _count_data(change: Change, body: asked.CountData) -> None:
+    people.known_member(change.state.members, body.node)
     change.learner(learn.count_data(change.state.learner(body.game), body.node, body.count))
     change.note(What.DATA_COUNTED, game=body.game, node=body.node)
 

@@ -26,6 +26,7 @@ from ringrift_core.game.config_key import ConfigKey
 
 NETS_MAX = 2_000  # candidates that are remembered per configuration
 REIGNS_MAX = 200
+COUNTED_MAX = 10_000  # nodes whose data is counted; those that have left stay, or old games would be new again
 BLOCKS_MAX = 5_000  # canary blocks of a reign that are remembered
 ROLLBACKS_MAX = 1_000
 BLOCKED_MAX = 1_000
@@ -182,6 +183,8 @@ class Learner(Record):
 
 def count_data(learner: Learner, node: str, count: DataCount) -> Learner:
     """A node's counts; they only grow, so an old report changes nothing."""
+    if node not in learner.data and len(learner.data) >= COUNTED_MAX:
+        raise Refused(f"the data of {COUNTED_MAX} nodes is counted already")
     known = learner.data.get(node, DataCount())
     grown = DataCount(
         games=max(known.games, count.games),

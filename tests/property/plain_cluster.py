@@ -14,7 +14,14 @@ from managers.state.tasks import CanaryOutcome, CanaryTask, GateForm, GauntletOu
 Plain = dict[str, Any]
 GAMES = {"hex8_2p": 2, "square8_3p": 3}  # and their players
 LEAST = {"queued": 9, "finished": 12, "losses": 1, "clients": 4, "members": 2, "roles": 2}
-LEAST |= {"nets": 6, "reigns": 4, "blocks": 4, "rollbacks": 2, "blocked": 2}  # how much is remembered, here
+LEAST |= {
+    "nets": 6,
+    "reigns": 4,
+    "blocks": 4,
+    "rollbacks": 2,
+    "blocked": 2,
+    "counted": 2,
+}  # how much is remembered, here
 WITHOUT = {"reason", "seed", "by"}
 
 
@@ -270,6 +277,7 @@ class PlainCluster:
 
     def count_data(self, body: asked.CountData) -> None:
         known = self.learners[body.game]["data"]
+        need(body.node in self.members and (body.node in known or len(known) < LEAST["counted"]))
         blank_count = {"games": 0, "rows": 0, "evaluations": 0, "newest_at": 0.0}
         old = known.get(body.node, blank_count)
         new = {name: max(value, getattr(body.count, name)) for name, value in old.items()}

@@ -37,6 +37,7 @@ LIMITS = {
     "roles": (members, "ROLES_MAX"),
     "nets": (learners, "NETS_MAX"),
     "reigns": (learners, "REIGNS_MAX"),
+    "counted": (learners, "COUNTED_MAX"),
     "blocks": (learners, "BLOCKS_MAX"),
     "rollbacks": (learners, "ROLLBACKS_MAX"),
     "blocked": (learners, "BLOCKED_MAX"),

@@ -273,7 +273,7 @@ class Control:
         for client in getattr(self, "_clients", {}).values():
             client.ended = True
         scheduler = SelfplayScheduler(settings)
-        self._reaper = JobReaper(settings, began_at=sim.t)
+        self._reaper = JobReaper(settings)
         self._dispatcher = Dispatcher(settings, scheduler)
         self._rollback = RollbackManager(settings)
         self._deciders: dict[str, Decide] = {

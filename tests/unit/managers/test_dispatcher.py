@@ -120,6 +120,16 @@ def test_draining_unfit_and_coreless_nodes_get_nothing():
     assert decide(cluster, {"b": "disk: 0.1 GB are free"}) == []
 
 
+def test_selfplay_of_a_draining_node_ends_and_what_else_it_has_goes_on():
+    cluster = nodes(2, 2)
+    player, other = cluster.queued(selfplay()), cluster.queued(selfplay())
+    cluster.leased(player)
+    cluster.leased(other, "b")
+    cluster.leased(cluster.queued(training()))
+    cluster.do(Drain(node="a"))
+    assert decide(cluster) == decide(cluster, {"a": "silent"}) == [f"-{player}"]
+
+
 # ---- cores ----
 
 

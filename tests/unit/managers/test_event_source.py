@@ -304,6 +304,8 @@ def test_counted_games_are_told_as_those_that_are_new(cluster: Told):
     def counted(node: str, games: int, rows: int) -> list[tuple[str, dict[str, object]]]:
         return cluster.told(asked.CountData(game=GAME, node=node, count=DataCount(games=games, rows=rows)))
 
+    for node in ("n1", "n2"):
+        cluster.join(node)
     payload = {"config_key": GAME, "games_completed": 10, "total_games": 10, "samples": 100}
     assert counted("n1", 10, 100) == [("SELFPLAY_COMPLETE", payload)]
     cluster.trained(A)

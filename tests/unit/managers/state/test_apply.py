@@ -193,6 +193,7 @@ def test_a_state_is_never_changed_in_place(cluster: Commanded):
 
 
 def test_what_changed_is_told_in_the_answer(cluster: Commanded):
+    cluster.join()
     count = DataCount(games=1)
     result = cluster.do(asked.CountData(game=GAME, node="n1", count=count))
     assert result.transitions == (Transition(what=What.DATA_COUNTED, game=GAME, node="n1"),)

@@ -44,6 +44,8 @@ def test_counts_of_data_only_grow(cluster: Commanded):
         count = DataCount(games=games, rows=rows, evaluations=rows, newest_at=newest_at)
         return asked.CountData(game=GAME, node="n1", count=count)
 
+    assert cluster.refused(counted(10, 100, 5.0)) == "n1 is no member"
+    cluster.join()
     cluster.do(counted(10, 100, 5.0))
     assert "nothing new" in cluster.refused(counted(9, 100, 4.0))
     cluster.do(counted(5, 120, 4.0))
@@ -54,9 +56,25 @@ def test_the_data_of_all_nodes_is_added_up(cluster: Commanded):
     assert cluster.learner().total == DataCount()
     for number, node in enumerate(("n1", "n2"), 1):
         count = DataCount(games=number, rows=10 * number, evaluations=100 * number, newest_at=number)
+        cluster.join(node)
         cluster.do(asked.CountData(game=GAME, node=node, count=count))
     assert cluster.learner().total == DataCount(games=3, rows=30, evaluations=300, newest_at=2)
     assert cluster.learner(OTHER_GAME).total == DataCount()
+
+
+def test_the_data_of_so_many_nodes_is_counted_and_that_of_those_who_left_stays(
+    cluster: Commanded, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(learn, "COUNTED_MAX", 1)
+    for node in ("n1", "n2"):
+        cluster.join(node)
+    cluster.do(asked.CountData(game=GAME, node="n1", count=DataCount(games=1)))
+    assert "1 nodes is counted already" in cluster.refused(
+        asked.CountData(game=GAME, node="n2", count=DataCount(games=1))
+    )
+    cluster.do(asked.CountData(game=GAME, node="n1", count=DataCount(games=2)))
+    cluster.do(asked.Leave(node="n1"))
+    assert cluster.learner().total.games == 2
 
 
 # ---- candidates ----
