@@ -322,8 +322,15 @@ class Pipeline:
 
     async def _count(self, beat: Beat) -> None:
         proposer = self.proposer("DATA_COUNTER")
+        cleaned = -CLEAN_S
 
         async def look() -> None:
+            nonlocal cleaned
+            if time.monotonic() - cleaned >= CLEAN_S:
+                cleaned = time.monotonic()
+                count = await asyncio.to_thread(self._data.discard_leftovers, self.clock())
+                if count:
+                    logger.info("removed %d unfinished files of killed writers", count)
             decision = await asyncio.to_thread(self._data.decide, self.consensus.state)
             await self._carry_out("DATA_COUNTER", proposer, decision)
 
