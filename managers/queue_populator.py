@@ -15,7 +15,7 @@ from managers.state.jobs import Job, JobStatus
 from managers.state.tasks import SelfplayTask
 
 SELFPLAY_PRIORITY = 50
-BOOTSTRAPPED = "the heuristic has played its games; the first net is next"
+BOOTSTRAPPED = "the heuristic has played its games; the first training is next"
 
 
 class QueuePopulator:
@@ -57,8 +57,9 @@ class QueuePopulator:
             pause = paused(state, game, "selfplay", now, self._settings.safety.max_consecutive_failures)
             if pause is not None:
                 yield pause
-            elif self._scheduler.bootstrapped(state, game):
-                yield Wait(game, "selfplay", BOOTSTRAPPED)
+            elif self._scheduler.bootstrapped(state, game, now):
+                training = paused(state, game, "training", now, self._settings.safety.max_consecutive_failures)
+                yield Wait(game, "selfplay", BOOTSTRAPPED if training is None else f"{BOOTSTRAPPED}: {training.why}")
 
     def _ended(self, state: ClusterState, turns: Turns, resting: Collection[str], now: float) -> Iterator[Cancel]:
         for job in _selfplay(state):
@@ -67,7 +68,7 @@ class QueuePopulator:
                 yield Cancel(job=job.id, reason=f"{job.game} is not learned any more")
             elif job.task.model != self._scheduler.model_of(state, job.game):
                 yield Cancel(job=job.id, reason="another net is current")
-            elif self._scheduler.bootstrapped(state, job.game):
+            elif self._scheduler.bootstrapped(state, job.game, now):
                 yield Cancel(job=job.id, reason=BOOTSTRAPPED)
             elif self._overdue(job, turns, resting, now):
                 yield Cancel(job=job.id, reason="its time is over and another configuration waits")

@@ -129,14 +129,14 @@ class SelfplayScheduler:
             return job.cores * max(60 * self._settings.selfplay.minutes_per_job, now - started)
         return 0.0 if job.started_at is None else job.cores * (job.ended_at - job.started_at)
 
-    def bootstrapped(self, state: ClusterState, game: str) -> bool:
+    def bootstrapped(self, state: ClusterState, game: str, now: float) -> bool:
         """Whether the heuristic has played what the first net needs: more would crowd out the games of that net."""
         selfplay, learner = self._settings.selfplay, state.learner(game)
         return (
             selfplay.bootstrap == "heuristic"
             and learner.current is None
             and learner.total.games >= max(1, selfplay.bootstrap_games)
-            and self._training.rows_suffice(state, game)
+            and self._training.lack_of_rows(state, game, now) is None
         )
 
     def model_of(self, state: ClusterState, game: str) -> str:

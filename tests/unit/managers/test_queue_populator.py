@@ -129,6 +129,13 @@ def test_the_heuristic_rests_when_its_games_are_played_and_says_so(cluster: Clus
     assert [(wait.game, wait.why) for wait in decision.waits] == [(GAME, BOOTSTRAPPED)]
 
 
+def test_where_the_first_training_fails_the_heuristic_rests_and_says_why(cluster: Cluster):
+    cluster.data(100)
+    cluster.failed(cluster.queued(training()), "torch is not installed")
+    (wait,) = populator().decide(cluster.state, cluster.now).waits
+    assert wait.why == f"{BOOTSTRAPPED}: failed (torch is not installed); tried again in 60 s"
+
+
 def test_nothing_is_queued_where_everybody_rests(cluster: Cluster):
     cluster.data(100)
     assert queues(cluster, populator()) == []
