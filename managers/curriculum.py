@@ -15,16 +15,16 @@ BAD = frozenset({NetStatus.NOT_PASSED, NetStatus.ROLLED_BACK})
 
 
 def curriculum_weights(state: ClusterState, settings: Settings, now: float) -> Mapping[str, float]:
-    """The weight of each configuration; verdicts count from the next rebalancing on."""
-    if not settings.curriculum.adaptive:
-        return dict.fromkeys(settings.games, 1.0)
-    settled = now - now % settings.curriculum.rebalance_seconds
-    return {game: _weight(state.learner(game), settings, settled) for game in settings.games}
+    """The weight of each configuration."""
+    return {game: curriculum_weight(state.learner(game), settings, now) for game in settings.games}
 
 
-def _weight(learner: Learner, settings: Settings, settled: float) -> float:
-    form = settings.curriculum
-    weight = 1.0
+def curriculum_weight(learner: Learner, settings: Settings, now: float) -> float:
+    """The weight of one; what was judged of a net counts from the first rebalancing after the net was made."""
+    form, weight = settings.curriculum, 1.0
+    if not form.adaptive:
+        return weight
+    settled = now - now % form.rebalance_seconds
     for net in learner.nets.values():
         if net.at > settled or net.status not in GOOD | BAD:
             continue

@@ -1,7 +1,10 @@
-"""DataCounter: how many games and rows this node has ever had, told to the state.
+"""DataCounter: how many games and rows this node has ever had, told to the state; and the rubbish beside them.
 
-What counts is the index of shards, which remembers deleted ones; the state keeps the largest counts it was told.
+What counts is the index of shards, which remembers deleted ones; the state keeps the largest counts it was told. Where
+the index knows fewer (it was lost, shards were quarantined), new games count from the largest count on.
 """
+
+from contextlib import suppress
 
 from config.schema import Settings
 from managers.decision import Decision, Wait
@@ -11,6 +14,7 @@ from managers.state.commands import CountData
 from managers.state.learners import DataCount, Learner
 from ringrift_core.errors import StorageError
 from ringrift_core.game.config_key import ConfigKey
+from ringrift_core.selfplay.check import leftovers
 from ringrift_core.selfplay.shard_index import ShardIndex
 
 
@@ -37,6 +41,23 @@ class DataCounter:
             return Decision(waits=(Wait(learner.game, "data", f"new games cannot be counted: {error}"),))
         newest = 0.0 if total.newest_at is None else total.newest_at.timestamp()
         count = DataCount(games=total.games, rows=total.rows, evaluations=total.evaluations, newest_at=newest)
-        if count.games <= learner.data.get(node, DataCount()).games:
+        known = learner.data.get(node, DataCount())
+        if count.games < known.games:
+            why = (
+                f"the index knows {count.games} games, {known.games} were counted before: further ones count from there"
+            )
+            return Decision(waits=(Wait(learner.game, "data", why),))
+        if count.games == known.games:
             return Decision()
         return Decision((CountData(game=learner.game, node=node, count=count),))
+
+    def discard_leftovers(self, now: float) -> int:
+        """Remove the unfinished files of killed writers, an hour after their last change; how many there were."""
+        count = 0
+        for game in self._settings.games:
+            for folder in (self._folder.shards(game), self._folder.results(game), self._folder.gauntlets(game)):
+                with suppress(StorageError, OSError):  # the next look finds what is left
+                    for path in leftovers(folder, now) if folder.exists() else ():
+                        path.unlink(missing_ok=True)
+                        count += 1
+        return count

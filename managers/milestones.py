@@ -46,14 +46,19 @@ class Outlook:
         return max(0.0, whole - (0.0 if job.started_at is None else self.now - job.started_at))
 
 
-def milestones_of(outlook: Outlook, game: str, missing: int, per_h: float | None) -> tuple[Milestone, ...]:
-    """The next steps in their order; `missing` games come before the next training, `per_h` of them per hour."""
+def milestones_of(
+    outlook: Outlook, game: str, missing: int, per_h: float | None, *, held: bool = False
+) -> tuple[Milestone, ...]:
+    """The next steps in their order; `missing` games come before the next training, `per_h` of them per hour.
+
+    `held`: something else stands in its way, and nobody knows for how long.
+    """
     if outlook.state.halt is not None:
         return ()
-    return tuple(_milestones(outlook, game, missing, per_h))
+    return tuple(_milestones(outlook, game, missing, per_h, held=held))
 
 
-def _milestones(outlook: Outlook, game: str, missing: int, per_h: float | None) -> Iterator[Milestone]:
+def _milestones(outlook: Outlook, game: str, missing: int, per_h: float | None, *, held: bool) -> Iterator[Milestone]:
     first = "first candidate" if not outlook.state.learner(game).nets else "next candidate"
     gauntlet_s = outlook.duration_s(game, "gauntlet")
     training = next(iter(outlook.state.jobs.of(game, "training")), None)
@@ -67,7 +72,9 @@ def _milestones(outlook: Outlook, game: str, missing: int, per_h: float | None) 
     if gauntlet is not None:
         verdict_s = outlook.left_s(gauntlet)
         yield _milestone("verdict", "verdict on the candidate", verdict_s)
-    games_s = 0.0 if missing <= 0 else None if not per_h else missing * 3600 / per_h
+    games_s = None if not per_h else missing * 3600 / per_h
+    if missing <= 0:
+        games_s = None if held and gauntlet is None else 0.0
     begins_s = None if games_s is None or verdict_s is None else max(games_s, verdict_s)
     ready_s = _sum(begins_s, outlook.duration_s(game, "training"))
     yield _milestone("training", f"{first} begins to train", begins_s)

@@ -30,10 +30,15 @@ class NetIntake:
         self._folder = folder
         self._clock = clock
         self._command = tuple(command)
+        self._turn = asyncio.Lock()
 
     async def admit(self, model_path: str, key: ConfigKey) -> AdmittedNet:
-        """The net of a file below `models/`, registered. RulesError or StorageError when it is none of this game."""
-        return await asyncio.to_thread(self._admit, model_path, key)
+        """The net of a file below `models/`, registered. RulesError or StorageError when it is none of this game.
+
+        One after the other: a reader takes a thread, hundreds of megabytes and seconds, and the loop needs its own.
+        """
+        async with self._turn:
+            return await asyncio.to_thread(self._admit, model_path, key)
 
     def _admit(self, model_path: str, key: ConfigKey) -> AdmittedNet:
         path = resolved(self._folder, model_path)

@@ -50,9 +50,13 @@ class NodeFolder:
         """The matches of a configuration, and its gauntlets below."""
         return self.root / "data" / "results" / game
 
+    def gauntlets(self, game: str) -> Path:
+        """The gauntlets of a configuration."""
+        return self.results(game) / FOLDER
+
     def gauntlet(self, game: str, stem: str) -> Path:
         """A stored gauntlet."""
-        return self.results(game) / FOLDER / f"{stem}.json"
+        return self.gauntlets(game) / f"{stem}.json"
 
     def job(self, name: str) -> Path:
         """The folder of a job."""

@@ -38,7 +38,7 @@ from managers.ports import Launcher, Report
 from managers.promotion_controller import PromotionController
 from managers.promotion_desk import PromotionDesk
 from managers.proposer import Clock, Proposer
-from managers.queue_populator import QueuePopulator, without
+from managers.queue_populator import QueuePopulator
 from managers.resource_watch import Resources, ResourceWatch
 from managers.rollback_manager import RollbackManager
 from managers.runtime.event_router import EventRouter
@@ -270,8 +270,11 @@ class Pipeline:
         kinds = self.duty.kinds
         if kinds is None:
             return state
-        queued = (job for job in state.jobs.active.values() if job.status is JobStatus.QUEUED)
-        return without(state, {job.id for job in queued if job.kind not in kinds})
+        active = {
+            name: job for name, job in state.jobs.active.items()
+            if job.status is not JobStatus.QUEUED or job.kind in kinds
+        }  # fmt: skip
+        return state.model_copy(update={"jobs": state.jobs.model_copy(update={"active": active})})
 
     async def _serve_requests(self, beat: Beat) -> None:
         await self.desk.run(beat)
@@ -329,8 +332,15 @@ class Pipeline:
 
     async def _count(self, beat: Beat) -> None:
         proposer = self.proposer("DATA_COUNTER")
+        cleaned = -CLEAN_S
 
         async def look() -> None:
+            nonlocal cleaned
+            if time.monotonic() - cleaned >= CLEAN_S:
+                cleaned = time.monotonic()
+                count = await asyncio.to_thread(self._data.discard_leftovers, self.clock())
+                if count:
+                    logger.info("removed %d unfinished files of killed writers", count)
             decision = await asyncio.to_thread(self._data.decide, self.consensus.state)
             await self._carry_out("DATA_COUNTER", proposer, decision)
 

@@ -7,12 +7,12 @@ drawn, so the same state gives the same choice and no configuration starves.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from math import ceil
 
 from config.schema import Settings
-from managers.curriculum import curriculum_weights
+from managers.curriculum import curriculum_weight
 from managers.signal_computer import elo_velocity
 from managers.state.cluster_state import ClusterState
 from managers.state.jobs import Job
@@ -35,6 +35,24 @@ class JobTargets:
     cpu: int
 
 
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The share that each configuration should have, and the core-seconds that it has had lately."""
+
+    shares: Mapping[str, float]
+    received: Mapping[str, float]
+
+    def next(self, resting: Collection[str] = ()) -> str | None:
+        """Who is furthest behind its share; None when all of them rest."""
+        whole = sum(self.received.values()) + 1.0
+        awake = [game for game in self.shares if game not in resting]
+        return max(awake, key=lambda game: (self.shares[game] - self.received[game] / whole, game), default=None)
+
+    def with_more(self, game: str, core_seconds: float) -> "Turns":
+        """The same when a configuration has had so much more, or less."""
+        return replace(self, received={**self.received, game: self.received[game] + core_seconds})
+
+
 class SelfplayScheduler:
     """Chooses configurations and writes selfplay tasks."""
 
@@ -55,11 +73,11 @@ class SelfplayScheduler:
 
     def pick_weighted_config(self, state: ClusterState, now: float, resting: Collection[str] = ()) -> str | None:
         """The configuration that the next selfplay job plays; None when all of them rest."""
-        shares = self.shares(state, now)
-        received = self.received(state, now)
-        whole = sum(received.values()) + 1.0
-        awake = [game for game in shares if game not in resting]
-        return max(awake, key=lambda game: (shares[game] - received[game] / whole, game), default=None)
+        return self.turns(state, now).next(resting)
+
+    def turns(self, state: ClusterState, now: float) -> Turns:
+        """Whose turn it is; looks at every net and at thousands of jobs, so ask once and count on from there."""
+        return Turns(self.shares(state, now), self.received(state, now))
 
     def shares(self, state: ClusterState, now: float) -> Mapping[str, float]:
         """The share of selfplay that each configuration should have; they sum to 1."""
@@ -76,7 +94,7 @@ class SelfplayScheduler:
         newest = learner.total.newest_at
         least, since = self._training.games_wanted(learner)
         curriculum = self._settings.curriculum
-        weight = curriculum_weights(state, self._settings, now)[game]
+        weight = curriculum_weight(learner, self._settings, now)
         spread = curriculum.weight_max - curriculum.weight_min
         return {
             "staleness": weights.staleness * (min(1.0, max(0.0, now - newest) / 3600 / STALE_H) if newest else 1.0),
@@ -101,17 +119,24 @@ class SelfplayScheduler:
         )
         for job in (*state.jobs.active.values(), *lately):
             if job.kind == "selfplay" and job.game in found:
-                found[job.game] += self._core_seconds(job, now)
+                found[job.game] += self.core_seconds(job, now)
         return found
 
-    def bootstrapped(self, state: ClusterState, game: str) -> bool:
+    def core_seconds(self, job: Job, now: float) -> float:
+        """What a job has received, or is about to receive where it has not ended."""
+        if job.ended_at is None:
+            started = now if job.started_at is None else job.started_at
+            return job.cores * max(60 * self._settings.selfplay.minutes_per_job, now - started)
+        return 0.0 if job.started_at is None else job.cores * (job.ended_at - job.started_at)
+
+    def bootstrapped(self, state: ClusterState, game: str, now: float) -> bool:
         """Whether the heuristic has played what the first net needs: more would crowd out the games of that net."""
         selfplay, learner = self._settings.selfplay, state.learner(game)
         return (
             selfplay.bootstrap == "heuristic"
             and learner.current is None
             and learner.total.games >= max(1, selfplay.bootstrap_games)
-            and self._training.rows_suffice(state, game)
+            and self._training.lack_of_rows(state, game, now) is None
         )
 
     def model_of(self, state: ClusterState, game: str) -> str:
@@ -138,12 +163,6 @@ class SelfplayScheduler:
             drawn_decisions=selfplay.drawn_decisions,
             opponents=tuple(Opponent(model=name, share=share) for name, share in opponents),
         )
-
-    def _core_seconds(self, job: Job, now: float) -> float:
-        if job.ended_at is None:
-            started = now if job.started_at is None else job.started_at
-            return job.cores * max(60 * self._settings.selfplay.minutes_per_job, now - started)
-        return 0.0 if job.started_at is None else job.cores * (job.ended_at - job.started_at)
 
 
 def _quality(learner: Learner) -> float:

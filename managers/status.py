@@ -155,7 +155,9 @@ class _Games:
             share_parts=dict(self._scheduler.parts(sight.state, game, sight.now)) if known else {},
             held=learner.held,
             blocked=len(learner.blocked),
-            milestones=milestones_of(outlook, game, missing, per_h) if sight.running else (),
+            milestones=milestones_of(outlook, game, missing, per_h, held=not signals.should_train)
+            if sight.running
+            else (),
             tally=dict(learner.tally),
         )
 

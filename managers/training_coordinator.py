@@ -36,10 +36,7 @@ class TrainingCoordinator:
         why = self.obstacle(state, game, now, others)
         if why is not None:
             return Decision(waits=(Wait(game, "training", why),))
-        try:
-            return Decision((self.dispatch_training_job(state, game),))
-        except RulesError as error:
-            return Decision(waits=(Wait(game, "training", str(error)),))
+        return Decision((self.dispatch_training_job(state, game),))
 
     def dispatch_training_job(self, state: ClusterState, config_key: str) -> Enqueue:
         """The training job of a configuration as it would be queued now, wished for or not; RulesError says why not."""
@@ -86,13 +83,19 @@ class TrainingCoordinator:
             precision=training.precision,
         )
 
-    def rows_suffice(self, state: ClusterState, game: str) -> bool:
-        """Whether the next run would find the rows that it needs."""
+    def lack_of_rows(self, state: ClusterState, game: str, now: float) -> str | None:
+        """Why the next run would refuse the rows there are: too few, or too old; None: they will do."""
+        hours, newest = self._settings.training.max_age_hours, state.learner(game).total.newest_at
+        if hours and newest and now - newest > 3600 * hours:
+            return (
+                f"the newest games are {(now - newest) / 3600:.0f} hours old, training.max_age_hours allows {hours:g}: "
+                "new ones come first"
+            )
         try:
             self.training_task(state, game)
-        except RulesError:
-            return False
-        return True
+        except RulesError as error:
+            return str(error)
+        return None
 
     def obstacle(self, state: ClusterState, game: str, now: float, others: int = 0) -> str | None:
         """Why no training is queued now, beside `others` that are about to be; None: nothing stands in the way."""
@@ -112,7 +115,7 @@ class TrainingCoordinator:
             return f"{since} of {least} new games"
         if learner.trained_at is not None and now - learner.trained_at < training.min_interval_seconds:
             return f"the next run may begin in {learner.trained_at + training.min_interval_seconds - now:.0f} s"
-        return None
+        return self.lack_of_rows(state, game, now)
 
     def games_wanted(self, learner: Learner) -> tuple[int, int]:
         """How many games the next run needs, and how many have come since the last one."""

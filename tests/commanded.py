@@ -21,6 +21,7 @@ from managers.state.tasks import (
     TrainingOutcome,
     TrainingTask,
 )
+from ringrift_core.game.config_key import ConfigKey
 
 GAME = "hex8_2p"
 OTHER_GAME = "square8_3p"
@@ -107,7 +108,7 @@ class Commanded:
     def judged(self, net: str, verdict: str = "passed", result: str = "e" * 16, game: str = GAME) -> None:
         """A trained candidate with a verdict."""
         job = self.gauntlet(net, game)
-        self.do(asked.Complete(job=job, fence=self.leased(job), outcome=gauntlet_outcome(verdict, result)))
+        self.do(asked.Complete(job=job, fence=self.leased(job), outcome=gauntlet_outcome(verdict, result, game=game)))
 
     def crowned(self, net: str, game: str = GAME) -> Result:
         """A trained candidate that its gate made champion."""
@@ -147,18 +148,21 @@ def training_outcome(net: str) -> TrainingOutcome:
     )
 
 
-def gauntlet_outcome(verdict: str = "passed", result: str = "e" * 16, rated: str | None = None) -> GauntletOutcome:
+def gauntlet_outcome(
+    verdict: str = "passed", result: str = "e" * 16, rated: str | None = None, game: str = GAME
+) -> GauntletOutcome:
     """A verdict over one row against the frozen player."""
+    players = ConfigKey.parse(game).players
     row = GauntletRow(
         opponent="heuristic",
         sha256=digest(0xABC),
-        games=40,
-        wins=30,
+        games=20 * players,
+        wins=6 + 12 * players,
         share=0.75,
         low=0.6,
         high=0.9,
         outcome="passed",
-        blocks=(2, 6, 12),
+        blocks=(2, 6, *(0,) * (players - 2), 12),
     )
     return GauntletOutcome.model_validate(
         {

@@ -30,6 +30,7 @@ from managers.state.tasks import (
     TrainingOutcome,
     TrainingTask,
 )
+from ringrift_core.game.config_key import ConfigKey
 
 CLIENTS_MAX = 4096  # whose last answers are remembered
 SEED_BITS = 62
@@ -240,9 +241,7 @@ def _qualify(change: Change, body: asked.Qualify) -> None:
     if not isinstance(job.task, GauntletTask) or job.task.champion is None:
         raise Refused(f"{body.job} meets no champion")
     learner = change.state.learner(job.game)
-    change.learner(
-        learn.qualify(learner, job.task.candidate, games=body.games, wins=body.wins, champion=job.task.champion)
-    )
+    change.learner(learn.qualify(learner, job.task, games=body.games, wins=body.wins))
 
 
 def _judge(change: Change, body: asked.Judge) -> None:
@@ -278,6 +277,7 @@ def _promote(change: Change, body: asked.Promote) -> None:
 
 def baselines_of(state: ClusterState, game: str, candidate: str, evidence: str | None) -> tuple[learn.Baseline, ...]:
     """What a net scored against the frozen players in the gauntlet it is promoted by; canaries are held to that."""
+    players = ConfigKey.parse(game).players
     for job in reversed(state.jobs.finished.values()):
         if (
             isinstance(job.task, GauntletTask)
@@ -287,7 +287,7 @@ def baselines_of(state: ClusterState, game: str, candidate: str, evidence: str |
             return tuple(
                 learn.Baseline(opponent=row.sha256, blocks=row.blocks)
                 for row in job.outcome.rows
-                if row.opponent == "heuristic" and any(row.blocks)
+                if row.opponent == "heuristic" and any(row.blocks) and len(row.blocks) == players + 1
             )
     return ()
 

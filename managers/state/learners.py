@@ -232,10 +232,14 @@ def gauntlet_of(learner: Learner, candidate: str, form: GateForm, seed: int) -> 
     return with_net(learner, waiting).model_copy(update={"judged": learner.judged + 1}), task
 
 
-def qualify(learner: Learner, candidate: str, *, games: int, wins: int, champion: str) -> Learner:
+def qualify(learner: Learner, task: GauntletTask, *, games: int, wins: int) -> Learner:
     """The first games of a gauntlet: no disaster makes the candidate the current net."""
-    if champion != learner.champion:
+    candidate = task.candidate
+    if task.champion != learner.champion:
         raise Refused("the champion it met is not champion any more")
+    if task.form.asked or games < task.form.qualify_games or wins > games:
+        wanted = "none" if task.form.asked else f"{task.form.qualify_games} games at least"
+        raise Refused(f"won {wins} of {games} games is not what this gauntlet was asked for: {wanted}")
     net = known_net(learner, candidate)
     if candidate in learner.blocked:
         raise Refused(f"{_short(candidate)} is blocked: {learner.blocked[candidate]}")
@@ -319,6 +323,9 @@ def roll_back(learner: Learner, rollback: Rollback) -> Learner:
 
 def observe(learner: Learner, model: str, outcome: CanaryOutcome, at: float) -> Learner:
     """Canary games of the champion; those of a former one count no more."""
+    players = ConfigKey.parse(learner.game).players
+    if any(won > players for blocks in outcome.blocks for won in blocks.wins):
+        raise Refused(f"nobody wins more than {players} games of a block of {learner.game}")
     learner = rate(learner, outcome.ratings, at)
     if model != learner.champion:
         return learner

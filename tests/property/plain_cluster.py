@@ -296,6 +296,7 @@ class PlainCluster:
         learner = self.learners[task["game"]]
         need(task["champion"] is not None and task["champion"] == champion(learner))
         need(task["candidate"] not in learner["blocked"])
+        need(not task["form"]["asked"] and task["form"]["qualify_games"] <= body.games >= body.wins)
         odds = 10 ** (-150 / 400)  # a disaster is 150 Elo weaker, or more
         need(body.wins / body.games > odds / (odds + GAMES[task["game"]] - 1))
         nets = learner["nets"]

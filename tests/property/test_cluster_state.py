@@ -192,7 +192,7 @@ class Commands(RuleBasedStateMachine):
         made: dict[str, SelfplayOutcome | TrainingOutcome | GauntletOutcome | CanaryOutcome] = {
             "selfplay": commanded.selfplay_outcome(),
             "training": commanded.training_outcome(net),
-            "gauntlet": commanded.gauntlet_outcome(verdict, result, rated),
+            "gauntlet": commanded.gauntlet_outcome(verdict, result, rated, job.game),
             "canary": commanded.canary_outcome(rated),
         }
         return made[job.kind]

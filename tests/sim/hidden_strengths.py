@@ -70,7 +70,7 @@ class Strengths:
         """Games and wins of the first look at a candidate."""
         assert task.champion is not None
         players = ConfigKey.parse(task.game).players
-        blocks = task.form.qualify_games // players
+        blocks = -(-task.form.qualify_games // players)
         return blocks * players, sum(self.wins(task.candidate, task.champion, players, blocks, self._rng(task.seed, 1)))
 
     def gauntlet(self, task: GauntletTask) -> GauntletOutcome:

@@ -35,6 +35,7 @@ from managers.state.tasks import (
     TrainingOutcome,
     TrainingTask,
 )
+from ringrift_core.game.config_key import ConfigKey
 
 GAME, OTHER = "hex8_2p", "square8_2p"
 A, B, C = (letter * 64 for letter in "abc")
@@ -137,7 +138,7 @@ class Cluster:
         """End the gauntlet that waits."""
         job = self.gauntlet(game)
         assert isinstance(job.task, GauntletTask)
-        self.done(job.id, verdict_of(verdict, job.task.candidate, ratings))
+        self.done(job.id, verdict_of(verdict, job.task.candidate, ratings, game))
 
     def promoted(self, sha256: str, game: str = GAME) -> None:
         """Make a net that has passed champion."""
@@ -156,11 +157,13 @@ class Cluster:
         self.promoted(sha256, game)
 
 
-def verdict_of(verdict: str, candidate: str, ratings: tuple[Rating, ...] = ()) -> GauntletOutcome:
+def verdict_of(verdict: str, candidate: str, ratings: tuple[Rating, ...] = (), game: str = GAME) -> GauntletOutcome:
     """A gauntlet of one row against the heuristic."""
+    players = ConfigKey.parse(game).players
     row = {
-        "opponent": "heuristic", "sha256": HEURISTIC, "games": 40, "wins": 36, "share": 0.9, "low": 0.8, "high": 1.0,
-        "outcome": "passed", "blocks": (0, 4, 16),
+        "opponent": "heuristic", "sha256": HEURISTIC, "games": 20 * players, "wins": 4 + 16 * players,
+        "share": 0.9, "low": 0.8, "high": 1.0,
+        "outcome": "passed", "blocks": (0, 4, *(0,) * (players - 2), 16),
     }  # fmt: skip
     return GauntletOutcome.model_validate(
         {"result": candidate[:16], "verdict": verdict, "reason": verdict, "rows": [GauntletRow.model_validate(row)],

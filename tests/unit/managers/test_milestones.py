@@ -25,6 +25,12 @@ def test_games_that_lack_come_at_the_measured_rate():
     assert expected(Loop(), 0, None)[0] == ("training", 0.0)
 
 
+def test_what_else_stands_in_the_way_of_a_training_lasts_nobody_knows_how_long():
+    """After failures, or for rows: "any moment" would be said for an hour."""
+    (begins, *_) = milestones_of(Outlook(Loop().state, 0.0), GAME, 0, None, held=True)
+    assert begins.text == "first candidate begins to train: unknown yet"
+
+
 def test_past_jobs_of_the_kind_say_how_long_the_next_ones_take():
     loop = Loop()
     loop.judge(loop.train(1, took_s=50.0), 1, "failed", took_s=100.0)

@@ -104,6 +104,31 @@ def test_a_reader_that_fails_is_told_by_its_last_line(folder):
         admitted(folder, "a.pth", command=(str(folder.root / "nowhere"),))
 
 
+def test_one_net_is_read_at_a_time(folder):
+    """Else some requests take all threads of the loop for minutes, and the machine's memory."""
+    (folder.models / "a.pth").write_bytes(b"no net")
+    most = asyncio.run(_most_at_once(folder, 4))
+    assert most == 1
+
+
+async def _most_at_once(folder: NodeFolder, requests: int) -> int:
+    now = most = 0
+
+    class Counting(NetIntake):
+        def _admit(self, model_path: str, key: ConfigKey) -> AdmittedNet:
+            nonlocal now, most
+            now += 1
+            most = max(most, now)
+            try:
+                return super()._admit(model_path, key)
+            finally:
+                now -= 1
+
+    intake = Counting(folder, lambda: BEGAN, NEVER)
+    await asyncio.gather(*(intake.admit("a.pth", KEY) for _ in range(requests)), return_exceptions=True)
+    return most
+
+
 def test_what_a_net_says_of_itself_counts_only_where_it_makes_sense(folder):
     from dataclasses import replace
 

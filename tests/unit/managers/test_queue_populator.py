@@ -6,6 +6,7 @@ import pytest
 
 from managers.queue_populator import BOOTSTRAPPED, QueuePopulator
 from managers.selfplay_scheduler import SelfplayScheduler
+from managers.state.cluster_state import ClusterState
 from managers.state.commands import Assign, Cancel, Drain, Enqueue, HaltAll
 from managers.state.tasks import GateForm, SelfplayTask
 from tests.unit.managers.deciding import GAME, OTHER, A, B, Cluster, selfplay, settings_of, training
@@ -46,6 +47,30 @@ def test_a_job_for_every_core_and_then_no_more(cluster: Cluster):
     jobs = cluster.follow(populator().decide(cluster.state, cluster.now))
     assert [(job.kind, job.cores, job.priority) for job in jobs] == [("selfplay", 1, 50)] * 4
     assert populator().decide(cluster.state, cluster.now).bodies == ()
+
+
+class CountingScheduler(SelfplayScheduler):
+    """Counts how often configurations are scored."""
+
+    scored = 0
+
+    def parts(self, state: ClusterState, game: str, now: float) -> Mapping[str, float]:
+        self.scored += 1
+        return super().parts(state, game, now)
+
+
+def test_a_decision_scores_each_configuration_once_however_many_jobs_it_ends_and_queues(cluster: Cluster):
+    """It looks at thousands of nets and jobs, and the event loop waits meanwhile."""
+    settings = settings_of(GAME, OTHER, **SECTIONS)
+    scheduler = CountingScheduler(settings)
+    decider = QueuePopulator(settings, scheduler)
+    cluster.node("b", 64)
+    for job in cluster.follow(decider.decide(cluster.state, cluster.now)):
+        cluster.leased(job.id)
+    cluster.later(3600)
+    scheduler.scored = 0
+    decider.decide(cluster.state, cluster.now)
+    assert scheduler.scored == 2
 
 
 def test_all_nodes_count_but_those_that_drain(cluster: Cluster):
@@ -102,6 +127,13 @@ def test_the_heuristic_rests_when_its_games_are_played_and_says_so(cluster: Clus
     decision = populator(GAME, OTHER).decide(cluster.state, cluster.now)
     assert {task.game for task in queues(cluster, populator(GAME, OTHER))} == {OTHER}
     assert [(wait.game, wait.why) for wait in decision.waits] == [(GAME, BOOTSTRAPPED)]
+
+
+def test_where_the_first_training_fails_the_heuristic_rests_and_says_why(cluster: Cluster):
+    cluster.data(100)
+    cluster.failed(cluster.queued(training()), "torch is not installed")
+    (wait,) = populator().decide(cluster.state, cluster.now).waits
+    assert wait.why == f"{BOOTSTRAPPED}: failed (torch is not installed); tried again in 60 s"
 
 
 def test_nothing_is_queued_where_everybody_rests(cluster: Cluster):

@@ -241,25 +241,35 @@ SHORT: dict[str, object] = {"bootstrap_steps": 10, "batch_size": 128}
 def test_the_heuristic_stops_when_its_games_are_played(cluster: Cluster):
     scheduler = scheduler_of(selfplay=BOOTSTRAP, training=SHORT)
     cluster.data(99)
-    assert not scheduler.bootstrapped(cluster.state, GAME)
+    assert not scheduler.bootstrapped(cluster.state, GAME, cluster.now)
     cluster.data(100)
-    assert scheduler.bootstrapped(cluster.state, GAME)
+    assert scheduler.bootstrapped(cluster.state, GAME, cluster.now)
     cluster.candidate(A)
-    assert not scheduler.bootstrapped(cluster.state, GAME)
+    assert not scheduler.bootstrapped(cluster.state, GAME, cluster.now)
 
 
 def test_the_heuristic_plays_on_while_its_rows_do_not_allow_the_first_training(cluster: Cluster):
     """Or nobody would ever play again: the training waits for rows."""
     scheduler = scheduler_of(selfplay=BOOTSTRAP, training={"bootstrap_steps": 100, "batch_size": 256})
     cluster.data(100)  # 3000 rows allow 12,000 samples
-    assert not scheduler.bootstrapped(cluster.state, GAME)
+    assert not scheduler.bootstrapped(cluster.state, GAME, cluster.now)
     cluster.data(220)
-    assert scheduler.bootstrapped(cluster.state, GAME)
+    assert scheduler.bootstrapped(cluster.state, GAME, cluster.now)
+
+
+def test_the_heuristic_plays_on_when_its_games_are_too_old_for_the_first_training(cluster: Cluster):
+    """A loop that stood still for days before its first net: the training waits for new games, who else plays them?"""
+    scheduler = scheduler_of(selfplay=BOOTSTRAP, training=SHORT | {"max_age_hours": 48})
+    cluster.data(100)
+    assert scheduler.bootstrapped(cluster.state, GAME, cluster.later(48 * 3600))
+    assert not scheduler.bootstrapped(cluster.state, GAME, cluster.later(1))
+    cluster.data(101)
+    assert scheduler.bootstrapped(cluster.state, GAME, cluster.now)
 
 
 def test_without_the_heuristic_nothing_stops(cluster: Cluster):
     cluster.data(10_000_000)
-    assert not scheduler_of(selfplay={"bootstrap": "none"}).bootstrapped(cluster.state, GAME)
+    assert not scheduler_of(selfplay={"bootstrap": "none"}).bootstrapped(cluster.state, GAME, cluster.now)
 
 
 def test_choosing_changes_nothing(cluster: Cluster):

@@ -101,6 +101,18 @@ def test_rows_that_were_passed_over_often_enough_are_waited_for(cluster: Cluster
     assert asked(cluster, coordinator()) == [GAME]
 
 
+@pytest.mark.parametrize(("hours", "waits"), [(48.0, True), (0.0, False)])
+def test_games_that_a_run_would_find_too_old_are_not_trained_on(cluster: Cluster, hours, waits):
+    """The job would refuse them, attempt after attempt."""
+    cluster.data(200)
+    cluster.later(49 * 3600)
+    decider = coordinator(max_age_hours=hours)
+    if waits:
+        assert why(cluster, decider).startswith("the newest games are 49 hours old")
+    else:
+        assert asked(cluster, decider) == [GAME]
+
+
 def test_a_run_as_long_as_the_rows_allow_stays_within_the_passes(cluster: Cluster):
     cluster.data(200)
     _, task = run_of(cluster, coordinator(bootstrap_steps=0, passes=1))

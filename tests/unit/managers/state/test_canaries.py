@@ -4,7 +4,10 @@ import pytest
 
 from managers.state import commands as asked
 from managers.state.learners import JobGames
+from managers.state.tasks import CanaryBlocks, CanaryOutcome
 from tests.commanded import (
+    GAME,
+    OTHER_GAME,
     START,
     Commanded,
     canary,
@@ -68,6 +71,25 @@ def test_games_against_each_opponent_of_a_canary_are_counted(cluster: Commanded)
     job = cluster.queued(canary(A).model_copy(update={"opponents": ("heuristic", B)}))
     cluster.do(asked.Fail(job=job, fence=cluster.leased(job), reason="", retry_after_s=None))
     assert [(it.games, it.failed) for it in cluster.learner().job_games] == [(16, 16)]
+
+
+def test_more_wins_than_a_block_has_games_are_refused(cluster: Commanded):
+    """What stands in the state is judged again and again: one such block would end every look at the champion."""
+    cluster.crowned(A)
+    job = cluster.queued(canary(A))
+    outcome = CanaryOutcome(blocks=(CanaryBlocks(opponent=digest(0xABC), wins=(2, 3), match="c" * 16),))
+    body = asked.Complete(job=job, fence=cluster.leased(job), outcome=outcome)
+    assert "more than 2 games of a block" in cluster.refused(body)
+
+
+def test_a_row_that_does_not_fit_the_number_of_players_is_no_baseline(cluster: Commanded):
+    for net, blocks_of in ((A, GAME), (B, OTHER_GAME)):
+        job = cluster.gauntlet(net, OTHER_GAME)
+        outcome = gauntlet_outcome(game=blocks_of)
+        cluster.do(asked.Complete(job=job, fence=cluster.leased(job), outcome=outcome))
+        cluster.do(promotion(net, expected=cluster.learner(OTHER_GAME).champion, game=OTHER_GAME))
+        held = [it.blocks for it in cluster.learner(OTHER_GAME).baselines]
+        assert held == ([] if blocks_of == GAME else [(2, 6, 0, 12)])
 
 
 @pytest.mark.parametrize("failed", [False, True])

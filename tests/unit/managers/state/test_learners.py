@@ -213,6 +213,24 @@ def test_games_qualify_for_the_champion_they_met_only(cluster: Commanded):
     assert "meets no champion" in cluster.refused(no_gauntlet)
 
 
+@pytest.mark.parametrize(
+    ("form", "games", "wins"),
+    [
+        (GateForm(), 63, 40),
+        (GateForm(qualify_games=80), 64, 40),
+        (GateForm(), 64, 65),
+        (GateForm(asked=True), 64, 40),
+    ],
+)
+def test_only_the_games_that_a_gauntlet_was_asked_for_qualify(cluster: Commanded, form, games, wins):
+    cluster.crowned(A)
+    job = cluster.trained(B, form).job
+    assert job is not None
+    body = asked.Qualify(job=job, fence=cluster.leased(job), games=games, wins=wins)
+    assert "not what this gauntlet was asked for" in cluster.refused(body)
+    assert cluster.learner().current == A
+
+
 def test_a_blocked_net_does_not_become_current_by_games_of_its_gauntlet(cluster: Commanded):
     cluster.crowned(A)
     job = cluster.gauntlet(B)
