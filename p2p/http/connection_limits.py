@@ -6,7 +6,7 @@ and handed to aiohttp's protocol behind one that watches the clock:
 
     runner = limited_runner(app, limits, refusals)
     await runner.setup()
-    async with accepting(runner, listener, limits, refusals):
+    async with Acceptor(runner, listener, limits, refusals):
         ...
 
 A body has a limit of its own (json_body.py); an answer that is being made has none, so that streams can last.
@@ -16,13 +16,15 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from managers.runtime.task_group import leave
 from p2p.http.peer import plain_address, site_of
 from p2p.http.refusal_log import RefusalLog
 from p2p.identity.refusal import Refusal
@@ -80,7 +82,8 @@ def limited_runner(app: web.Application, limits: ConnectionLimits, refusals: Ref
         access_log=None,
         shutdown_timeout=LINGERING_S,
         keepalive_timeout=limits.headers_s * BACKSTOP,
-        lingering_time=LINGERING_S,
+        lingering_time=min(LINGERING_S, limits.headers_s / 2),
+        auto_decompress=False,
         max_line_size=FIELD_BYTES_MAX,
         max_field_size=FIELD_BYTES_MAX,
         max_headers=HEADERS_MAX,
@@ -88,84 +91,82 @@ def limited_runner(app: web.Application, limits: ConnectionLimits, refusals: Ref
     )
 
 
-@asynccontextmanager
-async def accepting(
-    runner: web.AppRunner,
-    listener: socket.socket,
-    limits: ConnectionLimits,
-    refusals: RefusalLog,
-    tls: ssl.SSLContext | None = None,
-) -> AsyncIterator[None]:
-    """Take connections of a listening TCP socket until the block ends, then close it; the runner ends those that are.
-
-    The runner is set up and has no sites. Its cleanup comes after the block.
-    """
-    acceptor = Acceptor(runner, limits, refusals, tls)
-    listener.settimeout(0)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            accept = tasks.create_task(acceptor.accept(listener, tasks), name="accept connections")
-            try:
-                yield
-            finally:
-                accept.cancel()
-                acceptor.stop()
-    finally:
-        listener.close()
-
-
 class Acceptor:
-    """Takes connections and hands them on, within the limits."""
+    """Takes connections of a listening TCP socket, within the limits, until its block ends; then it closes the socket.
+
+    The runner is set up and has no sites; it ends connections when it is cleaned up, after the block.
+    """
 
     def __init__(
-        self, runner: web.AppRunner, limits: ConnectionLimits, refusals: RefusalLog, tls: ssl.SSLContext | None
+        self,
+        runner: web.AppRunner,
+        listener: socket.socket,
+        limits: ConnectionLimits,
+        refusals: RefusalLog,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        server = runner.server
-        assert server is not None, "the runner is not set up"
-        self._server = server
+        self._runner = runner
+        self._listener = listener
         self._limits = limits
         self._refusals = refusals
         self._tls = tls
         self._places = Places(limits)
-        self._starting: set[asyncio.Task[None]] = set()
-        _mark_requests(server)
+        self._tasks = asyncio.TaskGroup()
+        self._running: set[asyncio.Task[None]] = set()  # one that accepts; those of connections that are starting
 
-    async def accept(self, listener: socket.socket, tasks: asyncio.TaskGroup) -> None:
-        """Take connections for ever; as many tasks at most as there are places."""
+    async def __aenter__(self) -> Self:
+        server = self._runner.server
+        assert server is not None, "the runner is not set up"
+        _mark_requests(server)
+        self._listener.settimeout(0)
+        await self._tasks.__aenter__()
+        self._run(self._accept(server))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._running:
+            task.cancel()
+        try:
+            await leave(self._tasks, error)
+        finally:
+            self._listener.close()
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = self._tasks.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _accept(self, server: web.Server) -> None:
+        """Take connections for ever; as many start at once as there are places."""
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, address = await loop.sock_accept(listener)
+                connection, end = await loop.sock_accept(self._listener)
             except OSError as error:
                 logger.warning("cannot accept a connection: %s", error.strerror)
                 await asyncio.sleep(ACCEPT_PAUSE_S)
                 continue
-            site = site_of(str(address[0]))
-            if not self._places.take(site):
+            address = str(end[0])
+            if self._places.take(site_of(address)):
+                watched = WatchedConnection(server(), self._limits, self._refusals)
+                self._run(self._start(watched, connection, address))
+            else:
                 connection.close()
-                self._tell("too_many_connections", 503, str(address[0]))
-                continue
-            task = tasks.create_task(self._start(connection, site, str(address[0])))
-            self._starting.add(task)
-            task.add_done_callback(self._starting.discard)
+                self._tell("too_many_connections", 503, address)
 
-    def stop(self) -> None:
-        """Give up connections that are only starting."""
-        for task in self._starting:
-            task.cancel()
-
-    async def _start(self, connection: socket.socket, site: str, address: str) -> None:
-        loop = asyncio.get_running_loop()
-        watched = WatchedConnection(self._server(), self._limits, self._refusals)
+    async def _start(self, watched: "WatchedConnection", connection: socket.socket, address: str) -> None:
+        site = site_of(address)
         watched.on_end = lambda: self._places.leave(site)
         try:
-            await loop.connect_accepted_socket(
+            await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: watched,
                 connection,
                 ssl=self._tls,
                 ssl_handshake_timeout=None if self._tls is None else self._limits.handshake_s,
             )
-        except (OSError, ssl.SSLError):
+        except OSError:  # ssl.SSLError is one
             self._tell("no_handshake", 400, address)
         finally:
             if not watched.begun:
@@ -262,6 +263,8 @@ class ClientFaults(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is logged as it is."""
         fault = record.exc_info[1] if record.exc_info else None
+        if isinstance(fault, web.RequestPayloadError):
+            return False  # a broken body of a request that is answered already
         if not isinstance(fault, HttpProcessingError):
             return record.levelno >= logging.INFO
         address = str(record.args[0]) if isinstance(record.args, tuple) and record.args else "nobody"
@@ -270,8 +273,8 @@ class ClientFaults(logging.Filter):
 
 
 def _protocol_log(refusals: RefusalLog) -> logging.Logger:
-    """A logger for one server; not registered, since its filter is that server's. Debug: aiohttp says some faults so."""
-    log = logging.Logger(f"{__name__}.protocol", logging.DEBUG)
+    """A logger for one server, not registered, since its filter is that server's; aiohttp says some faults at debug."""
+    log = logging.Logger(f"{__name__}.protocol", logging.DEBUG)  # noqa: LOG001 - as said
     log.parent = logger
     log.addFilter(ClientFaults(refusals))
     return log

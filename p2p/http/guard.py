@@ -3,8 +3,8 @@
     app = web.Application(middlewares=[errors_as_answers, guard(gate)], client_max_size=...)
 
 In this order: the name of this node, the route, the page that sends it, the credential, the right to the route, the
-body. Each refusal is answered here and told in the log once. A credential that is shown and wrong is refused, whatever the
-route: it never counts as none.
+body. Each refusal is answered here and told in the log once. A credential that is shown and wrong is refused, whatever
+the route: it never counts as none.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

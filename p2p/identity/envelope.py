@@ -1,9 +1,9 @@
 """Calls from node to node: signed envelopes that are good once, here, and now. Pure: time and chance are arguments.
 
 One header carries who calls whom, in which cluster and epoch, when, a nonce, and a signature over all of it and over
-the method, the path with its query, and the SHA-256 of the body, which the receiver takes from the request itself. Every
-signed field is prefixed with its length, so that no two calls have the same bytes. docs/design/identity.md has the
-refusals.
+the method, the path with its query, and the SHA-256 of the body, which the receiver takes from the request itself.
+Every signed field is prefixed with its length, so that no two calls have the same bytes. docs/design/identity.md has
+the refusals.
 """
 
 import hashlib

@@ -26,7 +26,7 @@ def read_private(path: Path, size_max: int) -> bytes:
         raise StorageError(f"{path}: there is no such file") from None
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
-    with os.fdopen(handle, "rb") as file:
+    try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise StorageError(f"{path}: is no file; move it away")
@@ -34,10 +34,12 @@ def read_private(path: Path, size_max: int) -> bytes:
             raise StorageError(f"{path}: belongs to another user; make one of your own")
         if stat.S_IMODE(found.st_mode) & OTHERS:
             raise StorageError(f"{path}: others can read it: make a new one, or chmod 600 it if nobody has read it")
-        try:
+        with os.fdopen(handle, "rb", closefd=False) as file:
             content = file.read(size_max + 1)
-        except OSError as error:
-            raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    finally:
+        os.close(handle)
     if len(content) > size_max:
         raise StorageError(f"{path}: larger than the {size_max} bytes that such a file may have")
     return content

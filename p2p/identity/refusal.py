@@ -2,9 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-
-NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,4 +11,4 @@ class Refusal:
     code: str
     status: int  # of HTTP
     message: str
-    details: Mapping[str, float] = field(default=NOTHING)
+    details: Mapping[str, float] = field(default_factory=dict)

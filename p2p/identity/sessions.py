@@ -32,7 +32,7 @@ class Sessions:
         self._sessions: OrderedDict[bytes, _Session] = OrderedDict()  # the oldest first
 
     def begin(self, principal: Principal, chance: bytes, now: float) -> str:
-        """A new session with 32 random bytes; gives what goes into the cookie. The oldest goes where there are too many."""
+        """Begin one with 32 random bytes; gives what the cookie holds. The oldest ends where there are too many."""
         if len(chance) != NAME_BYTES:
             raise ValueError(f"a session takes {NAME_BYTES} random bytes, not {len(chance)}")
         while len(self._sessions) >= self._sessions_max:
