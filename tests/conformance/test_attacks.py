@@ -213,6 +213,7 @@ ATTACKS: dict[str, tuple[Attack, int, str]] = {
     "no such path": (ask("GET", "/nowhere", ADMIN), 404, "not_found"),
     "a handler that is not in the table": (ask("GET", "/secrets", ADMIN), 404, "not_found"),
     "an order that is not in the table": (ask("POST", "/secrets", ADMIN), 404, "not_found"),
+    "a handler for more than its row": (ask("POST", "/admin/resume", ADMIN), 404, "not_found"),
     "escaped path": (ask("POST", "/%61dmin/halt", ADMIN), 404, "not_found"),
     "path with dots": (ask("POST", "/jobs/../admin/halt", ADMIN), 404, "not_found"),
     "path of the whole": (ask("GET", "http://localhost/status", ADMIN), 404, "not_found"),

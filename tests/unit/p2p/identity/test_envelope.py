@@ -95,6 +95,8 @@ def test_a_wrong_clock_is_told_the_time_of_the_node():
         Call.of("PUT", "/jobs/17?x=1", b"body"),
         Call.of("POST", "/jobs/17?x=2", b"body"),
         Call.of("POST", "/jobs/17", b"body"),
+        Call.of("POST", "/jobs/17?X=1", b"body"),
+        Call.of("post", "/jobs/17?x=1", b"body"),
         Call.of("POST", "/jobs/17?x=1", b"bodY"),
         Call.of("POST", "/jobs/17?x=1", b""),
     ],
