@@ -21,9 +21,9 @@ from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.jobs.spec import TrainingSpec
 from ringrift_core.jobs.training import run_training
 from ringrift_core.players.roster import agent_of
-from ringrift_core.selfplay.check import shards_in
 from ringrift_core.selfplay.columns import offsets_of
 from ringrift_core.selfplay.shard import read_shard, write_columns
+from ringrift_core.selfplay.shard_folder import shards_in
 from ringrift_core.training.run_folder import CANDIDATE
 
 

@@ -25,8 +25,10 @@ import numpy.typing as npt
 from ringrift_core.commands.bench_engine import cpu_name
 from ringrift_core.game import GameBatch
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.selfplay import EXPLORED, FULL, Ending, PlayedGame, ShardHead, ShardPlayer, read_shard, write_shard
 from ringrift_core.selfplay.check import check_shard
+from ringrift_core.selfplay.manifest import ShardHead, ShardPlayer
+from ringrift_core.selfplay.played_game import EXPLORED, FULL, Ending, PlayedGame
+from ringrift_core.selfplay.shard import read_shard, write_shard
 
 DEFAULT = ("hex8_2p", "square8_2p", "square8_4p", "hexagonal_2p")
 GAMES = {"square8": 400, "hex8": 400, "square19": 20, "hexagonal": 20}

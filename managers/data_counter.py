@@ -14,7 +14,7 @@ from managers.state.commands import CountData
 from managers.state.learners import DataCount, Learner
 from ringrift_core.errors import StorageError
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.selfplay.check import leftovers
+from ringrift_core.selfplay.shard_folder import leftovers
 from ringrift_core.selfplay.shard_index import ShardIndex
 
 

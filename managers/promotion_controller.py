@@ -15,8 +15,8 @@ from managers.state.learners import Learner, Net, NetStatus
 from ringrift_core.errors import StorageError
 from ringrift_core.evaluation.gauntlet_result import GauntletResult
 from ringrift_core.evaluation.thresholds import Thresholds
-from ringrift_core.game import Game
 from ringrift_core.game.config_key import ConfigKey
+from ringrift_core.game.rules_digest import RULES_DIGEST
 from ringrift_core.registry import PresentState, PromotionPolicy
 
 DAY_S = 86_400.0
@@ -110,6 +110,6 @@ def present_state(learner: Learner) -> PresentState:
     return PresentState(
         key=ConfigKey.parse(learner.game),
         champion=learner.champion,
-        rules_digest=Game.RULES_DIGEST,
+        rules_digest=RULES_DIGEST,
         blocked=frozenset(learner.blocked),
     )

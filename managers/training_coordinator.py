@@ -13,7 +13,7 @@ from managers.state.learners import Learner, NetStatus
 from managers.state.tasks import GateForm, TrainingTask
 from ringrift_core.errors import RulesError
 from ringrift_core.training.budget import steps_of_run
-from ringrift_core.training.window import window_rows
+from ringrift_core.training.window_size import window_rows
 
 TRAINING_PRIORITY = 70
 GAUNTLET_PRIORITY = 80

@@ -12,8 +12,9 @@ import numpy as np
 from ringrift_core.blob import BlobRef
 from ringrift_core.game import GameBatch
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.selfplay import EXPLORED, FULL, OPENING, Ending, PlayedGame, ShardHead, ShardPlayer, read_shard
-from ringrift_core.selfplay.shard import write_columns
+from ringrift_core.selfplay.manifest import ShardHead, ShardPlayer
+from ringrift_core.selfplay.played_game import EXPLORED, FULL, OPENING, Ending, PlayedGame
+from ringrift_core.selfplay.shard import read_shard, write_columns
 
 FULL_SHARE = 0.3
 OPENING_CHOICES = 4

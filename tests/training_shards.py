@@ -12,8 +12,8 @@ import numpy as np
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.jobs.spec import TrainingSpec
 from ringrift_core.jobs.training import run_training
-from ringrift_core.selfplay import PlayedGame, write_shard
-from ringrift_core.selfplay.shard import read_manifest
+from ringrift_core.selfplay.played_game import PlayedGame
+from ringrift_core.selfplay.shard import read_manifest, write_shard
 from ringrift_core.training.stream import Rows, SampleStream
 from ringrift_core.training.window import Store, Window, commit_window
 from tests.played_games import played_games, shard_head

@@ -10,18 +10,11 @@ import numpy as np
 
 from ringrift_core.errors import StorageError
 from ringrift_core.game import Game
-from ringrift_core.selfplay.check import (
-    FolderCheck,
-    Verdict,
-    check_folder,
-    check_shard,
-    leftovers,
-    quarantine,
-    shards_in,
-)
+from ringrift_core.selfplay.check import FolderCheck, Verdict, check_folder, check_shard, quarantine
 from ringrift_core.selfplay.manifest import Manifest
 from ringrift_core.selfplay.played_game import EXPLORED, FULL, OPENING
 from ringrift_core.selfplay.shard import Shard, read_manifest, read_shard
+from ringrift_core.selfplay.shard_folder import leftovers, shards_in
 
 Write = Callable[[str], None]
 

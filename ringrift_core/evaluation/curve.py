@@ -16,9 +16,9 @@ from ringrift_core.evaluation.rating import ANCHOR, Link, Ratings, rate
 from ringrift_core.evaluation.stored_match import MatchAgent
 from ringrift_core.evaluation.tally import Tally
 from ringrift_core.evaluation.thresholds import Role, gate_rows
-from ringrift_core.players.roster import NET_SIMS, SIMPLE
+from ringrift_core.players.names import NET_SIMS, SIMPLE
 
-RANDOM = MatchAgent(name="random", sha256=SIMPLE["random"][2], sims=None).id
+RANDOM = MatchAgent(name="random", sha256=SIMPLE["random"].sha256, sims=None).id
 
 
 class Axis(Enum):

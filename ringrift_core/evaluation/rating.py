@@ -21,7 +21,7 @@ from ringrift_core.evaluation.odds import ELO_PER_UNIT
 from ringrift_core.evaluation.plackett_luce import FloatArray, IndexArray, Orders, Strengths, fit
 from ringrift_core.evaluation.record import STEM_DIGITS
 from ringrift_core.evaluation.tally import Tally
-from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST
+from ringrift_core.players.names import HEURISTIC_V1_DIGEST
 
 ANCHOR = f"{HEURISTIC_V1_DIGEST[:STEM_DIGITS]}:-"  # heuristic-v1 without a search
 ANCHOR_ELO = 1200.0

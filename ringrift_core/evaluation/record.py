@@ -10,8 +10,8 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ringrift_core.errors import RulesError, StorageError
-from ringrift_core.game import Game
 from ringrift_core.game.config_key import ConfigKey
+from ringrift_core.game.rules_digest import RULES_DIGEST
 from ringrift_core.storage import make_folder, read_bounded, sync_folder, write_whole
 
 STEM_DIGITS = 16
@@ -42,7 +42,7 @@ class PlayedRecord(Record):
 
     form: str
     config_key: GameName
-    rules_digest: Digest = Game.RULES_DIGEST
+    rules_digest: Digest = RULES_DIGEST
 
 
 Played = TypeVar("Played", bound=PlayedRecord)
@@ -69,8 +69,8 @@ def read_record(path: Path, kind: type[Played], what: str, size_max: int) -> Pla
         raise StorageError(f"{path}: no {what}: {printable(place + found['msg'])}") from None
     if path.stem != _stem(content):
         raise StorageError(f"{path}: damaged or renamed: its name is not that of its content")
-    if record.rules_digest != Game.RULES_DIGEST:
-        raise StorageError(f"{path}: played by rules {record.rules_digest[:16]}, ours are {Game.RULES_DIGEST[:16]}")
+    if record.rules_digest != RULES_DIGEST:
+        raise StorageError(f"{path}: played by rules {record.rules_digest[:16]}, ours are {RULES_DIGEST[:16]}")
     return record
 
 

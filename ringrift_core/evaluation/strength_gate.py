@@ -21,7 +21,8 @@ from ringrift_core.evaluation.openings import Book
 from ringrift_core.evaluation.thresholds import Role, Thresholds, gate_rows
 from ringrift_core.game import Game
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.players.roster import NET_SIMS, Agent, agent_of
+from ringrift_core.players.names import NET_SIMS
+from ringrift_core.players.roster import Agent, agent_of
 
 
 class Mode(StrEnum):

@@ -15,7 +15,8 @@ from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.jobs.spec import CanarySpec
 from ringrift_core.jobs.standings import standings
 from ringrift_core.jobs.stop import Emit, Stopped, beat_of
-from ringrift_core.players.roster import SIMPLE, Agent, agent_of
+from ringrift_core.players.names import SIMPLE
+from ringrift_core.players.roster import Agent, agent_of
 from ringrift_core.storage import prepare_folder
 
 PURPOSE = "canary"  # of the matches

@@ -19,12 +19,12 @@ from pydantic import (
 from ringrift_core.errors import StorageError
 from ringrift_core.evaluation.thresholds import DOCUMENTED, Thresholds
 from ringrift_core.game.config_key import ConfigKey
+from ringrift_core.players.names import NET_SIMS
 from ringrift_core.storage import read_bounded
 
 SPEC_BYTES_MAX = 1 << 20
 CHEAP_FROM = 32  # searches from this size on are worth capping (playout-cap randomisation)
 CAPPED_SHARE = 0.3  # share of full searches where they are capped
-NET_SIMS = 64  # of nets that are judged
 CHEAP_PART = 4  # a cheap search has one such part of the simulations
 
 

@@ -15,7 +15,7 @@ from ringrift_core.game.rules import jit
 from ringrift_core.game.rules import layout as at
 from ringrift_core.game.state import scratch_words
 from ringrift_core.players.kernels import features, heuristic
-from ringrift_core.search.evaluator import UNIFORM_DIGEST, Evaluation, Positions
+from ringrift_core.search.evaluator import Evaluation, Positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,6 @@ HEURISTIC_V1 = Weights(
         features.CUT_NEXT: (0, 60),
     }
 )
-HEURISTIC_V1_DIGEST = "f557dad18b93fabbf9f0d9075224837b52ac284a4c3d87456deb3afe19f7c6eb"
-RULES_OF_THUMB = frozenset({HEURISTIC_V1_DIGEST, UNIFORM_DIGEST})  # judges that are no nets
 
 # Temperatures are in units of judgement and were chosen by the strength of the search on them (docs/design/players.md):
 # sharper values overrule the policy too soon, softer ones never do. Judgements grow with the number of rings.

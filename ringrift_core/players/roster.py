@@ -5,7 +5,6 @@ search of N simulations, `:0` for its policy alone. No player of the roster adds
 for a checkpoint only.
 """
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,18 +15,17 @@ import numpy as np
 from ringrift_core.errors import RulesError
 from ringrift_core.evaluation.stored_match import MatchAgent
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST, HeuristicEvaluator
+from ringrift_core.players.heuristic import HeuristicEvaluator
+from ringrift_core.players.names import HEURISTIC_V1_DIGEST, NET_SIMS, SIMPLE, UNIFORM_DIGEST
 from ringrift_core.players.player import GreedyPlayer, HeuristicPlayer, Player, PolicyPlayer, RandomPlayer
 from ringrift_core.players.search_player import SearchPlayer
-from ringrift_core.search.evaluator import UNIFORM_DIGEST, Evaluator, UniformEvaluator
+from ringrift_core.search.evaluator import Evaluator, UniformEvaluator
 
-# players without a judge: label, how to make one, and a digest that stands for what it does
-SIMPLE: dict[str, tuple[str, Callable[[np.random.Generator], Player], str]] = {
-    "random": ("random", RandomPlayer, hashlib.sha256(b"random").hexdigest()),
-    "greedy": ("greedy", GreedyPlayer, hashlib.sha256(b"greedy").hexdigest()),
-    "heuristic": ("heuristic-v1", HeuristicPlayer, HEURISTIC_V1_DIGEST),
-}
-NET_SIMS = 64  # of a net when no number is given
+MAKERS: dict[str, Callable[[np.random.Generator], Player]] = {
+    "random": RandomPlayer,
+    "greedy": GreedyPlayer,
+    "heuristic": HeuristicPlayer,
+}  # of the players in SIMPLE
 SIMS_MAX = 100_000
 NAME_MAX = 180  # characters of a label, the number of simulations not counted
 BATCH = 128  # positions at a time where nothing measured says better
@@ -103,8 +101,8 @@ def agent_of(
     """
     name, sims = _parse(text)
     if sims is None and name in SIMPLE:
-        label, make, digest = SIMPLE[name]
-        return Agent(MatchAgent(name=label, sha256=digest, sims=None), make)
+        known = SIMPLE[name]
+        return Agent(MatchAgent(name=known.label, sha256=known.sha256, sims=None), MAKERS[name])
     if name == "greedy":
         raise RulesError("greedy has no search; heuristic:64 is the heuristic with 64 simulations")
     judge = judge_of(name, key, device=device, deterministic=deterministic)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ringrift_core.errors import RulesError, StorageError
-from ringrift_core.game import Game
 from ringrift_core.game.config_key import CONFIG_KEYS, ConfigKey
+from ringrift_core.game.rules_digest import RULES_DIGEST
 from ringrift_core.registry.findings import findings
 from ringrift_core.registry.index import Index, PendingInstall, Rows
 from ringrift_core.registry.model_files import SIZE_MAX, ModelFiles, digest_of
@@ -362,7 +362,7 @@ def _new_version(rows: Rows, checkpoint: "Checkpoint", size_bytes: int, stage: S
         size_bytes=size_bytes,
         stage=stage,
         arch=net.arch.name,
-        rules_digest=Game.RULES_DIGEST,
+        rules_digest=RULES_DIGEST,
         label=head.version,
         trained_at=head.trained_at,
         elo=head.elo,

@@ -24,7 +24,7 @@ from ringrift_core.evaluation.thresholds import (
     gate_rows,
 )
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.players.roster import NET_SIMS, SIMPLE
+from ringrift_core.players.names import NET_SIMS, SIMPLE
 
 ROUNDING = 1e-9  # of shares and rates that another machine computed
 
@@ -134,7 +134,7 @@ def _row_refusals(row: GauntletRow, rule: GateRow, alpha: float) -> Iterator[str
     if row.outcome is not found:
         yield f"contradiction {who}: {row.outcome}, but {score} are {found or 'no test'}"
     known = SIMPLE.get(row.opponent)
-    if known is not None and (row.agent.sha256, row.agent.sims) != (known[2], None):
+    if known is not None and (row.agent.sha256, row.agent.sims) != (known.sha256, None):
         yield f"{row.agent.sha256[:16]} played as {row.opponent}, and is not"
     if known is None and row.agent.sims != NET_SIMS:
         yield f"{who} with {row.agent.sims} simulations, the gate judges with {NET_SIMS}"

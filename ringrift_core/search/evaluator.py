@@ -1,6 +1,5 @@
 """What judges positions: one protocol for nets, heuristics and the judge that knows nothing."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,9 +42,6 @@ class Evaluator(Protocol):
 
     def evaluate(self, positions: Positions) -> Evaluation:
         """Judge the positions."""
-
-
-UNIFORM_DIGEST = hashlib.sha256(b"uniform").hexdigest()
 
 
 class UniformEvaluator:

@@ -1,21 +1,17 @@
 """Checking shards: every promise of the format, every game replayed, and what killed writers left behind."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ringrift_core.errors import StorageError
-from ringrift_core.game import Game
+from ringrift_core.game.rules_digest import RULES_DIGEST
 from ringrift_core.selfplay.fault import Fault, ShardError
-from ringrift_core.selfplay.manifest import STEM_DIGITS, Manifest
-from ringrift_core.selfplay.shard import ARRAYS, MANIFEST, Shard, read_manifest, read_shard
-from ringrift_core.storage import TEMPORARY, make_folder, sync_folder, write_whole
-
-QUARANTINE = "quarantine"
-STEM = re.compile(f"[0-9a-f]{{{STEM_DIGITS}}}")  # how shards are named
-LEFTOVER_AGE_S = 3600.0  # an unfinished file this old has no writer any more
+from ringrift_core.selfplay.manifest import ARRAYS, MANIFEST, QUARANTINE, Manifest
+from ringrift_core.selfplay.shard import Shard, read_manifest, read_shard
+from ringrift_core.selfplay.shard_folder import leftovers, shards_in
+from ringrift_core.storage import make_folder, sync_folder, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +56,10 @@ def check_shard(path: Path | str, known: Mapping[str, str] | None = None) -> Ver
 
 def _check_games(arrays: Path, shard: Shard) -> None:
     manifest = shard.manifest
-    if manifest.rules_digest != Game.RULES_DIGEST:
+    if manifest.rules_digest != RULES_DIGEST:
         raise ShardError(
             Fault.FOREIGN_RULES,
-            f"{arrays}: played by rules {manifest.rules_digest[:16]}, ours are {Game.RULES_DIGEST[:16]}",
+            f"{arrays}: played by rules {manifest.rules_digest[:16]}, ours are {RULES_DIGEST[:16]}",
         )
     try:
         shard.replayer().check_all()
@@ -72,18 +68,6 @@ def _check_games(arrays: Path, shard: Shard) -> None:
     if shard.columns.count() != manifest.counts:
         found = shard.columns.count()
         raise ShardError(Fault.COUNTS, f"{arrays}: the manifest says {manifest.counts}, found {found}")
-
-
-def shards_in(folder: Path) -> list[Path]:
-    """The `.npz` path of every manifest in a folder, sorted; StorageError when it cannot be listed.
-
-    Other people's JSON is none: a manifest is named like a shard or has arrays beside it.
-    """
-    return sorted(
-        path.with_suffix(ARRAYS)
-        for path in _files(folder)
-        if path.suffix == MANIFEST and (STEM.fullmatch(path.stem) or path.with_suffix(ARRAYS).exists())
-    )
 
 
 def check_folder(folder: Path, now_s: float) -> FolderCheck:
@@ -104,30 +88,6 @@ def _well_named(path: Path) -> bool:
         return read_manifest(path).stem == path.stem
     except ShardError:
         return False
-
-
-def leftovers(folder: Path, now_s: float) -> list[Path]:
-    """Files of killed writers: unfinished ones, and arrays without a manifest, that have not changed for an hour."""
-    files = _files(folder)
-    return [path for path in files if _is_unfinished(path) and _age_s(path, now_s) >= LEFTOVER_AGE_S]
-
-
-def _is_unfinished(path: Path) -> bool:
-    return path.name.startswith(TEMPORARY) or (path.suffix == ARRAYS and not path.with_suffix(MANIFEST).exists())
-
-
-def _age_s(path: Path, now_s: float) -> float:
-    try:
-        return now_s - path.stat().st_mtime
-    except OSError:  # renamed by its writer in the meantime
-        return 0.0
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.is_file())
-    except OSError as error:
-        raise StorageError(f"{folder}: cannot be listed: {error.strerror}") from error
 
 
 def quarantine(path: Path, reason: str) -> Path:

@@ -15,10 +15,12 @@ import numpy as np
 
 from ringrift_core.blob import BlobRef
 from ringrift_core.errors import InvariantError, StorageError
-from ringrift_core.game import Game
+from ringrift_core.game.rules_digest import RULES_DIGEST
 from ringrift_core.selfplay.columns import Columns
 from ringrift_core.selfplay.fault import Fault, ShardError
 from ringrift_core.selfplay.manifest import (
+    ARRAYS,
+    MANIFEST,
     MANIFEST_BYTES_MAX,
     PLAYERS_MAX,
     SHARD_BYTES_MAX,
@@ -30,9 +32,6 @@ from ringrift_core.selfplay.played_game import PlayedGame, check_game
 from ringrift_core.selfplay.replay import Replayer
 from ringrift_core.selfplay.samples import Samples, samples_of
 from ringrift_core.storage import make_folder, read_bounded, sync_folder, write_whole
-
-ARRAYS = ".npz"
-MANIFEST = ".json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def write_shard(folder: Path, games: Sequence[PlayedGame], head: ShardHead) -> P
 def write_columns(folder: Path, columns: Columns, head: ShardHead) -> Path:
     """Write columns as they are: the arrays, then the manifest, then the names."""
     content = columns.pack()
-    manifest = Manifest(BlobRef.of(content), head, Game.RULES_DIGEST, columns.count())
+    manifest = Manifest(BlobRef.of(content), head, RULES_DIGEST, columns.count())
     form = manifest.dump()
     make_folder(folder)
     path = folder / f"{manifest.stem}{ARRAYS}"

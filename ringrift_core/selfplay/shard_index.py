@@ -19,12 +19,18 @@ from pathlib import Path
 
 from ringrift_core.database import Database, Form
 from ringrift_core.errors import StorageError
-from ringrift_core.game import Game
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.players.heuristic import RULES_OF_THUMB
-from ringrift_core.selfplay.check import QUARANTINE, STEM
-from ringrift_core.selfplay.manifest import MANIFEST_BYTES_MAX, STEM_DIGITS, TIME_FORM, Manifest
-from ringrift_core.selfplay.shard import MANIFEST
+from ringrift_core.game.rules_digest import RULES_DIGEST
+from ringrift_core.players.names import RULES_OF_THUMB
+from ringrift_core.selfplay.manifest import (
+    MANIFEST,
+    MANIFEST_BYTES_MAX,
+    QUARANTINE,
+    STEM,
+    STEM_DIGITS,
+    TIME_FORM,
+    Manifest,
+)
 from ringrift_core.storage import read_bounded
 
 APPLICATION_ID = 0x52525348  # "RRSH"
@@ -210,8 +216,8 @@ def _manifest(path: Path) -> Manifest:
     manifest = Manifest.parse(read_bounded(path, MANIFEST_BYTES_MAX))
     if manifest.stem != path.stem:
         raise StorageError(f"{path}: not named by its content, which is {manifest.stem}")
-    if manifest.rules_digest != Game.RULES_DIGEST:
-        raise StorageError(f"{path}: played by rules {manifest.rules_digest[:16]}, ours are {Game.RULES_DIGEST[:16]}")
+    if manifest.rules_digest != RULES_DIGEST:
+        raise StorageError(f"{path}: played by rules {manifest.rules_digest[:16]}, ours are {RULES_DIGEST[:16]}")
     return manifest
 
 

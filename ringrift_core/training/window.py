@@ -15,34 +15,21 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ringrift_core.errors import StorageError
-from ringrift_core.game import Game
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.players.heuristic import RULES_OF_THUMB
-from ringrift_core.selfplay.check import shards_in
+from ringrift_core.game.rules_digest import RULES_DIGEST
+from ringrift_core.players.names import RULES_OF_THUMB
 from ringrift_core.selfplay.fault import ShardError
-from ringrift_core.selfplay.manifest import GAMES_MAX, SAMPLES_MAX, STEM_DIGITS, Manifest
-from ringrift_core.selfplay.shard import ARRAYS, MANIFEST, Shard, read_manifest, read_shard
+from ringrift_core.selfplay.manifest import ARRAYS, GAMES_MAX, MANIFEST, SAMPLES_MAX, STEM_DIGITS, Manifest
+from ringrift_core.selfplay.shard import Shard, read_manifest, read_shard
+from ringrift_core.selfplay.shard_folder import shards_in
 from ringrift_core.storage import read_bounded
 from ringrift_core.training.quality import quality_problem
+from ringrift_core.training.window_size import window_rows
 
-# KataGo's law in its settings for small runs: everything up to WINDOW_MIN rows, then growing ever more slowly
-WINDOW_MIN = 250_000
-WINDOW_EXPONENT = 0.65
-WINDOW_SCALE = 0.4
 WINDOW_BYTES_MAX = 1 << 28
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=1 << 53)]  # exact as a float
-
-
-def window_rows(total: int) -> int:
-    """How many of `total` rows, the newest ones, a window holds."""
-    if total <= WINDOW_MIN:
-        return total
-    grown = (total**WINDOW_EXPONENT - WINDOW_MIN**WINDOW_EXPONENT) / (
-        WINDOW_EXPONENT * WINDOW_MIN ** (WINDOW_EXPONENT - 1)
-    )
-    return int(WINDOW_MIN + WINDOW_SCALE * grown)
 
 
 class Record(BaseModel):
@@ -192,7 +179,7 @@ def commit_window(store: Store, key: ConfigKey, now: datetime, age_max: timedelt
         )
     return Window(
         config_key=str(key),
-        rules_digest=Game.RULES_DIGEST,
+        rules_digest=RULES_DIGEST,
         shards=tuple(chosen),
         newest_at=newest,
         oldest_at=times[chosen[-1].sha256],
@@ -212,8 +199,8 @@ def _survey(store: Store, key: ConfigKey) -> tuple[list[_Found], list[Refusal]]:
             refused.append(Refusal(file=path.name, reason=_reason(path, manifest)))
         elif manifest.head.config_key != key:
             continue
-        elif manifest.rules_digest != Game.RULES_DIGEST:
-            reason = f"played by rules {manifest.rules_digest[:16]}, ours are {Game.RULES_DIGEST[:16]}"
+        elif manifest.rules_digest != RULES_DIGEST:
+            reason = f"played by rules {manifest.rules_digest[:16]}, ours are {RULES_DIGEST[:16]}"
             refused.append(Refusal(file=path.name, reason=reason))
         elif manifest.counts.samples == 0:
             refused.append(Refusal(file=path.name, reason="no row in it has a policy target"))

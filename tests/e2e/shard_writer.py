@@ -15,7 +15,9 @@ from unittest import mock
 
 import numpy as np
 
-from ringrift_core.selfplay import PlayedGame, shard, write_shard
+from ringrift_core.selfplay import shard
+from ringrift_core.selfplay.played_game import PlayedGame
+from ringrift_core.selfplay.shard import write_shard
 from tests.played_games import played_games, shard_head
 
 LIFE_S_MAX = 0.1  # a writer is killed after a random part of this; a write takes a few milliseconds

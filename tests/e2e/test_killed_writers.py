@@ -4,8 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ringrift_core.selfplay.check import LEFTOVER_AGE_S, FolderCheck, check_folder
+from ringrift_core.selfplay.check import FolderCheck, check_folder
 from ringrift_core.selfplay.fault import Fault
+from ringrift_core.selfplay.shard_folder import LEFTOVER_AGE_S
 from tests.tidy import ROOT
 
 KILLS = 20

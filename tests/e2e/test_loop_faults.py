@@ -30,7 +30,7 @@ from managers.state.machine import StateMachine
 from managers.steady_clock import SteadyClock
 from ringrift_core.registry import ModelRegistry
 from ringrift_core.registry.model_files import digest_of
-from ringrift_core.selfplay import write_shard
+from ringrift_core.selfplay.shard import write_shard
 from ringrift_core.storage import TEMPORARY
 from tests.e2e.loop_process import GAME, tiny
 from tests.played_games import played_games, shard_head

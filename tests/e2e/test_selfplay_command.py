@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ringrift_core.selfplay.check import check_folder, shards_in
+from ringrift_core.selfplay.check import check_folder
+from ringrift_core.selfplay.shard_folder import shards_in
 
 RINGRIFT = Path(sys.executable).parent / "ringrift"
 KILLS = 6

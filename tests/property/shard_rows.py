@@ -10,7 +10,7 @@ import numpy as np
 
 from ringrift_core.errors import StorageError
 from ringrift_core.game.rules import jit
-from ringrift_core.selfplay import Shard, read_shard
+from ringrift_core.selfplay.shard import Shard, read_shard
 from tests.property.random_games import guard_kernels
 
 SPOILT = 12

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ringrift_core.selfplay import write_shard
+from ringrift_core.selfplay.shard import write_shard
 from tests.played_games import played_games, shard_head
 from tests.property.shard_rows import SPOILT, digests
 from tests.tidy import ROOT

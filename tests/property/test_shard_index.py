@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.selfplay.check import QUARANTINE
+from ringrift_core.selfplay.manifest import QUARANTINE
 from ringrift_core.selfplay.shard_index import ShardIndex
 from tests.manifests import manifest, put
 

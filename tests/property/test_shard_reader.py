@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringrift_core.errors import StorageError
-from ringrift_core.selfplay import Shard, read_shard, write_shard
 from ringrift_core.selfplay.columns import Columns
 from ringrift_core.selfplay.manifest import Manifest
+from ringrift_core.selfplay.shard import Shard, read_shard, write_shard
 from tests.played_games import played_games, shard_head
 from tests.property import SCALE
 

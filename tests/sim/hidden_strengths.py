@@ -26,9 +26,9 @@ from ringrift_core.evaluation.sprt import Outcome, Sprt
 from ringrift_core.evaluation.stored_match import Book, MatchAgent
 from ringrift_core.evaluation.thresholds import BETA, Role, Thresholds, alpha_of, gate_rows
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.players.roster import NET_SIMS, SIMPLE
+from ringrift_core.players.names import NET_SIMS, SIMPLE
 
-RANDOM, HEURISTIC = SIMPLE["random"][2], SIMPLE["heuristic"][2]
+RANDOM, HEURISTIC = SIMPLE["random"].sha256, SIMPLE["heuristic"].sha256
 FIRST_ELO, FIRST_SPREAD = 1400.0, 60.0  # of a first net; the heuristic has 1200
 GAIN_ELO, GAIN_SPREAD = 60.0, 60.0  # of a net over its parent
 MATCH = "0123456789abcdef"
@@ -103,7 +103,7 @@ class Strengths:
         """A whole shadow tournament."""
         players = ConfigKey.parse(task.game).players
         rng = self._rng(task.seed, task.number, 2)
-        names = [SIMPLE[it][2] if it in SIMPLE else it for it in task.opponents]
+        names = [SIMPLE[it].sha256 if it in SIMPLE else it for it in task.opponents]
         return CanaryOutcome(
             blocks=tuple(
                 CanaryBlocks(
@@ -153,8 +153,8 @@ def net_agent(sha256: str) -> MatchAgent:
 
 
 def _simple(role: Role) -> MatchAgent:
-    name, _, sha256 = SIMPLE[role.value]
-    return MatchAgent(name=name, sha256=sha256, sims=None)
+    known = SIMPLE[role.value]
+    return MatchAgent(name=known.label, sha256=known.sha256, sims=None)
 
 
 def told_row(row: StoredRow) -> GauntletRow:

@@ -11,7 +11,7 @@ from p2p.cli.main import app
 from ringrift_core.commands.shards import check_shards, list_shards, show_shard
 from ringrift_core.errors import StorageError
 from ringrift_core.game import Game
-from ringrift_core.selfplay import write_shard
+from ringrift_core.selfplay.shard import write_shard
 from tests.played_games import edited_manifest, played_games, shard_head
 
 

@@ -12,7 +12,7 @@ from ringrift_core.evaluation.rating import ANCHOR
 from ringrift_core.evaluation.stored_match import MatchAgent, StoredGame, StoredMatch
 from ringrift_core.evaluation.tally import Finish, Tally
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST
+from ringrift_core.players.names import HEURISTIC_V1_DIGEST
 
 HEURISTIC = MatchAgent(name="heuristic-v1", sha256=HEURISTIC_V1_DIGEST, sims=None)
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -15,8 +15,7 @@ from ringrift_core.evaluation.stored_match import matches_in, read_match
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.jobs.canary import openings_of, run_canary
 from ringrift_core.jobs.spec import CanarySpec
-from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST
-from ringrift_core.players.roster import SIMPLE
+from ringrift_core.players.names import HEURISTIC_V1_DIGEST, SIMPLE
 from ringrift_core.registry.canary import Baseline, CanaryBlock, Observations
 
 
@@ -43,7 +42,7 @@ def test_blocks_are_those_of_the_stored_matches(tmp_path, game, games):
     done = play(spec(tmp_path, game=game))[-1]
     players = ConfigKey.parse(game).players
     assert (done["event"], done["model"]) == ("done", HEURISTIC_V1_DIGEST)
-    assert [block["opponent"] for block in done["blocks"]] == [SIMPLE["random"][2], HEURISTIC_V1_DIGEST]
+    assert [block["opponent"] for block in done["blocks"]] == [SIMPLE["random"].sha256, HEURISTIC_V1_DIGEST]
     for block in done["blocks"]:
         match = read_match(tmp_path / f"{block['match']}.json")
         check_match(match)
@@ -72,11 +71,11 @@ def test_a_canary_has_other_openings_than_the_one_before(tmp_path):
     for number in range(3):
         play(spec(tmp_path / str(number), number=number))
     play(spec(tmp_path / "seed", seed=4))
-    for opponent in (SIMPLE["random"][2], HEURISTIC_V1_DIGEST):
+    for opponent in (SIMPLE["random"].sha256, HEURISTIC_V1_DIGEST):
         drawn = [openings_in(tmp_path / name, opponent) for name in ("0", "1", "2", "seed")]
         assert len(drawn[0] | drawn[1] | drawn[2]) == 9
         assert drawn[3] != drawn[0]
-    assert openings_in(tmp_path / "0", SIMPLE["random"][2]) != openings_in(tmp_path / "0", HEURISTIC_V1_DIGEST)
+    assert openings_in(tmp_path / "0", SIMPLE["random"].sha256) != openings_in(tmp_path / "0", HEURISTIC_V1_DIGEST)
 
 
 def test_the_whole_book_is_used_before_an_opening_comes_again():

@@ -24,8 +24,7 @@ from ringrift_core.evaluation.thresholds import Thresholds
 from ringrift_core.jobs import gauntlet as job
 from ringrift_core.jobs.gauntlet import run_gauntlet
 from ringrift_core.jobs.spec import GauntletSpec, Rates, read_spec
-from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST
-from ringrift_core.search.evaluator import UNIFORM_DIGEST
+from ringrift_core.players.names import HEURISTIC_V1_DIGEST, UNIFORM_DIGEST
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EASY = {"random": 0.3, "heuristic": 0.02, "champion": 0.3}

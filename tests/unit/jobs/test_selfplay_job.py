@@ -14,8 +14,10 @@ from ringrift_core.game.rules import layout as at
 from ringrift_core.jobs import selfplay as job
 from ringrift_core.jobs.selfplay import run_selfplay
 from ringrift_core.jobs.spec import SelfplaySpec, read_spec
-from ringrift_core.selfplay import EXPLORED, FULL, OPENING, Shard, read_shard
-from ringrift_core.selfplay.check import check_folder, shards_in
+from ringrift_core.selfplay.check import check_folder
+from ringrift_core.selfplay.played_game import EXPLORED, FULL, OPENING
+from ringrift_core.selfplay.shard import Shard, read_shard
+from ringrift_core.selfplay.shard_folder import shards_in
 
 
 def spec(out: Path, **changes: Any) -> SelfplaySpec:

@@ -9,7 +9,7 @@ from managers.data_counter import DataCounter
 from managers.node_folder import NodeFolder
 from managers.state.commands import CountData
 from managers.state.learners import DataCount
-from ringrift_core.selfplay.check import LEFTOVER_AGE_S
+from ringrift_core.selfplay.shard_folder import LEFTOVER_AGE_S
 from tests.unit.managers.deciding import BEGAN, GAME, Cluster, settings_of
 
 
@@ -26,6 +26,7 @@ def test_an_index_that_knows_fewer_games_than_were_counted_is_told(folder: NodeF
     settings, cluster = settings_of(GAME), Cluster()
     counter = DataCounter(settings, folder)
     assert counter.decide(cluster.state).waits == ()
+    cluster.node(settings.node.node_id)
     cluster.do(CountData(game=GAME, node=settings.node.node_id, count=DataCount(games=5, rows=50)))
     decision = counter.decide(cluster.state)
     assert decision.bodies == ()

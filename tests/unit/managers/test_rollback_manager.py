@@ -10,12 +10,12 @@ from managers.rollback_manager import RollbackManager, get_rollback_history
 from managers.state.cluster_state import ClusterState
 from managers.state.commands import HoldRollbacks, RollBack
 from managers.state.learners import Baseline, JobGames, Learner, SeenBlocks
-from ringrift_core.players.roster import SIMPLE
+from ringrift_core.players.names import SIMPLE
 from ringrift_core.registry import Trigger
 from tests.unit.managers.verdicts import BEGAN, GAME, NETS, World
 
 A, B, C, D, *_ = NETS
-HEURISTIC = SIMPLE["heuristic"][2]
+HEURISTIC = SIMPLE["heuristic"].sha256
 LOST, EVEN = (0,) * 60, (1,) * 60  # blocks of two games: how many were won
 LATER = BEGAN + 600.0
 

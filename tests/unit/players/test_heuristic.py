@@ -11,13 +11,13 @@ from ringrift_core.game.rules import layout as at
 from ringrift_core.players.heuristic import (
     GREEDY,
     HEURISTIC_V1,
-    HEURISTIC_V1_DIGEST,
     HeuristicEvaluator,
     Judgement,
     Weights,
     judge,
 )
 from ringrift_core.players.kernels.features import CUT_NEXT, WON
+from ringrift_core.players.names import HEURISTIC_V1_DIGEST
 from ringrift_core.players.player import positions_of
 from ringrift_core.search.evaluator import Positions
 from tests.positions import position

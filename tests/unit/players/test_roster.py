@@ -10,7 +10,7 @@ from ringrift_core.errors import RulesError, StorageError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.nn.checkpoint import CheckpointHead, save_checkpoint
 from ringrift_core.nn.net import Net
-from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST
+from ringrift_core.players.names import HEURISTIC_V1_DIGEST
 from ringrift_core.players.roster import agent_of, player_of
 
 HEX = ConfigKey.parse("hex8_2p")

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from ringrift_core.errors import StorageError
-from ringrift_core.selfplay import FULL, read_shard, replay, write_shard
-from ringrift_core.selfplay.check import LEFTOVER_AGE_S, check_folder, check_shard, leftovers, quarantine
+from ringrift_core.selfplay import replay
+from ringrift_core.selfplay.check import check_folder, check_shard, quarantine
 from ringrift_core.selfplay.fault import Fault
+from ringrift_core.selfplay.played_game import FULL
+from ringrift_core.selfplay.shard import read_shard, write_shard
+from ringrift_core.selfplay.shard_folder import LEFTOVER_AGE_S, leftovers
 from ringrift_core.storage import TEMPORARY
 from tests.played_games import edited_manifest, played_games, shard_head, tampered, with_content
 

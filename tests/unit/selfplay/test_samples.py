@@ -7,8 +7,9 @@ import pytest
 
 from ringrift_core.errors import InvariantError
 from ringrift_core.game import Game, GameBatch
-from ringrift_core.selfplay import FULL, PlayedGame, read_shard, write_shard
 from ringrift_core.selfplay.columns import quantised, restored
+from ringrift_core.selfplay.played_game import FULL, PlayedGame
+from ringrift_core.selfplay.shard import read_shard, write_shard
 from tests.played_games import played_games, shard_head
 
 

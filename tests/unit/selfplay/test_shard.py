@@ -9,9 +9,11 @@ import pytest
 
 from ringrift_core.blob import CHUNK_BYTES, BlobRef
 from ringrift_core.errors import InvariantError, StorageError
-from ringrift_core.selfplay import FULL, read_shard, write_shard
-from ringrift_core.selfplay.check import check_folder, shards_in
+from ringrift_core.selfplay.check import check_folder
 from ringrift_core.selfplay.columns import quantised, restored
+from ringrift_core.selfplay.played_game import FULL
+from ringrift_core.selfplay.shard import read_shard, write_shard
+from ringrift_core.selfplay.shard_folder import shards_in
 from tests.full_disk import full_disk_at
 from tests.played_games import played_games, random_target, shard_head
 

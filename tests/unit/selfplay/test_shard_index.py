@@ -8,10 +8,10 @@ import pytest
 
 from ringrift_core.errors import StorageError
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST
-from ringrift_core.search.evaluator import UNIFORM_DIGEST
-from ringrift_core.selfplay import ShardPlayer, shard_index
+from ringrift_core.players.names import HEURISTIC_V1_DIGEST, UNIFORM_DIGEST
+from ringrift_core.selfplay import shard_index
 from ringrift_core.selfplay.check import quarantine
+from ringrift_core.selfplay.manifest import ShardPlayer
 from ringrift_core.selfplay.shard_index import ShardIndex, Totals
 from ringrift_core.storage import read_bounded
 from tests.manifests import NOON, manifest, put

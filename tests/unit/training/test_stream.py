@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from ringrift_core.errors import StorageError
-from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST
-from ringrift_core.selfplay import ShardPlayer, read_shard
+from ringrift_core.players.names import HEURISTIC_V1_DIGEST
+from ringrift_core.selfplay.manifest import ShardPlayer
+from ringrift_core.selfplay.shard import read_shard
 from ringrift_core.training import stream as module
 from ringrift_core.training.stream import REPEATS_MAX, VALIDATION_PARTS, Cursor, Rows, drawn, weights_of
 from ringrift_core.training.window import Store

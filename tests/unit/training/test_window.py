@@ -11,11 +11,12 @@ import pytest
 from ringrift_core.errors import StorageError
 from ringrift_core.game import Game
 from ringrift_core.game.config_key import ConfigKey
-from ringrift_core.players.heuristic import HEURISTIC_V1_DIGEST
-from ringrift_core.search.evaluator import UNIFORM_DIGEST
-from ringrift_core.selfplay import ShardPlayer, read_shard
-from ringrift_core.training import window as module
-from ringrift_core.training.window import Store, Window, commit_window, read_window, window_rows
+from ringrift_core.players.names import HEURISTIC_V1_DIGEST, UNIFORM_DIGEST
+from ringrift_core.selfplay.manifest import ShardPlayer
+from ringrift_core.selfplay.shard import read_shard
+from ringrift_core.training import window_size
+from ringrift_core.training.window import Store, Window, commit_window, read_window
+from ringrift_core.training.window_size import window_rows
 from tests.played_games import edited_manifest, tampered, with_content
 from tests.training_shards import KEY, NOON, bare, games, rows_in, shard, window_of
 
@@ -46,8 +47,8 @@ def test_a_window_never_shrinks_when_rows_are_added():
 
 def test_only_the_newest_rows_count(tmp_path, monkeypatch):
     paths = [shard(tmp_path, games(count=8, seed=seed), hour=-seed) for seed in range(1, 6)]  # the first is the newest
-    monkeypatch.setattr(module, "WINDOW_MIN", rows_in(paths[0]) + 1)
-    monkeypatch.setattr(module, "WINDOW_SCALE", 0.0)
+    monkeypatch.setattr(window_size, "WINDOW_MIN", rows_in(paths[0]) + 1)
+    monkeypatch.setattr(window_size, "WINDOW_SCALE", 0.0)
     window = window_of(tmp_path)
     assert files(window) == [paths[0].name, paths[1].name]  # one row more than the newest has
     assert window.newest_at == NOON - timedelta(hours=1)
