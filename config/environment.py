@@ -71,6 +71,7 @@ class Variable:
     kind: Kind
     setting: str | None = None  # the path of the setting that it overrides
     default: str = ""  # in words, where there is no such setting
+    secret: bool = False  # only `secret_of` reads it: no setting, no message and no process of a job has what it says
 
 
 VARIABLES = {
@@ -105,10 +106,23 @@ VARIABLES = {
     "RINGRIFT_CACHE_DIR": Variable(
         "folder for compiled kernels", TEXT, default="`ringrift` in `$XDG_CACHE_HOME` or `~/.cache`"
     ),
+    "RINGRIFT_ADMIN_TOKEN": Variable(
+        "token of the people who may change something; goes before the file of `node.admin_token_file`",
+        TEXT,
+        default="not set",
+        secret=True,
+    ),
+    "RINGRIFT_CLUSTER_AUTH_TOKEN": Variable(
+        "token that admits a node to the cluster; goes before the file of `node.cluster_token_file`",
+        TEXT,
+        default="not set",
+        secret=True,
+    ),
     "RINGRIFT_UNIFIED_LOOP_LEGACY": Variable(
         "accepted and ignored: `ringrift loop` has `--halt` and `--resume` without it", TEXT, default="not set"
     ),
 }
+SECRETS = tuple(name for name, variable in VARIABLES.items() if variable.secret)
 RATES = {
     "random": "RINGRIFT_PROMOTION_RANDOM_WIN_RATE",
     "heuristic": "RINGRIFT_PROMOTION_HEURISTIC_WIN_RATE",
@@ -131,6 +145,7 @@ def process_environment() -> dict[str, str]:
 
 def value_of(name: str, environment: Mapping[str, str]) -> Value | None:
     """What a variable of the table says, None where it is not set; ConfigError when it cannot be read."""
+    assert name not in SECRETS, name
     text = environment.get(name)
     if not text:
         return None
@@ -144,9 +159,15 @@ def value_of(name: str, environment: Mapping[str, str]) -> Value | None:
 def overridden(environment: Mapping[str, str]) -> Iterator[tuple[str, str, Value]]:
     """Variables that are set, the settings that they override, and the values; ConfigError when one cannot be read."""
     for name, variable in VARIABLES.items():
-        value = value_of(name, environment)
+        value = None if variable.secret else value_of(name, environment)
         if variable.setting is not None and value is not None:
             yield name, variable.setting, value
+
+
+def secret_of(name: str, environment: Mapping[str, str]) -> str | None:
+    """What a secret variable says, None where it is not set. Never to be shown, stored or handed to a child process."""
+    assert name in SECRETS, name
+    return environment.get(name) or None
 
 
 def environment_remarks(environment: Mapping[str, str]) -> list[str]:

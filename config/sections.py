@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 DAY_S = 86_400
 NODE_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # goes into file names and addresses
@@ -18,10 +19,19 @@ NODE_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # goes into file names and addres
 
 def as_folder(value: object) -> object:
     """A text as a path, `~` as the home folder; anything else as it is, for pydantic to refuse."""
+    return _as_path(value, "a folder")
+
+
+def as_file(value: object) -> object:
+    """The same for a file."""
+    return _as_path(value, "a file")
+
+
+def _as_path(value: object, wish: str) -> object:
     if not isinstance(value, str):
         return value
     if not value.strip() or "\0" in value:
-        raise ValueError("write a folder")
+        raise ValueError(f"write {wish}")
     try:
         return Path(value).expanduser()
     except RuntimeError:
@@ -35,6 +45,8 @@ def host_name() -> str:
 
 
 Folder = Annotated[Path, BeforeValidator(as_folder)]
+File = Annotated[Path, BeforeValidator(as_file)]
+FILE_OR_NULL: JsonDict = {"allowed": "a file or null"}
 
 
 class Section(BaseModel):
@@ -58,6 +70,30 @@ class NodeSettings(Section):
     disable_local_tasks: bool = Field(default=False, description="decide and watch, but start no jobs here")
     metrics_port: int = Field(default=9090, ge=0, le=65_535, description="port of the metrics and `/health`; 0: none")
     health_port: int = Field(default=8780, ge=0, le=65_535, description="second port of `/health`; 0: none")
+    admin_token_file: File | None = Field(
+        default=None,
+        description="holds the token of the people who may change something; null: `RINGRIFT_ADMIN_TOKEN`, or none",
+        json_schema_extra=FILE_OR_NULL,
+    )
+    cluster_token_file: File | None = Field(
+        default=None,
+        description="holds the token that admits a node; null: `RINGRIFT_CLUSTER_AUTH_TOKEN`, or none",
+        json_schema_extra=FILE_OR_NULL,
+    )
+    tls_cert: File | None = Field(
+        default=None,
+        description="PEM certificates that this node shows, its own first; null: plain HTTP",
+        json_schema_extra=FILE_OR_NULL,
+    )
+    tls_key: File | None = Field(
+        default=None, description="PEM key of `tls_cert`, not encrypted", json_schema_extra=FILE_OR_NULL
+    )
+
+    @model_validator(mode="after")
+    def _tls_fits(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key belong together; write both or neither")
+        return self
 
 
 class SelfplaySettings(Section):

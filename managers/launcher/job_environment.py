@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
+from config.environment import SECRETS
 from managers.launcher.process_group import MARK
 from managers.ports import Order
 from ringrift_core.errors import RulesError
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
 DEVICES = "CUDA_VISIBLE_DEVICES"
-SECRETS = ("RINGRIFT_ADMIN_TOKEN", "RINGRIFT_CLUSTER_AUTH_TOKEN")  # a job needs none
 MANY_THREADS = frozenset({"training"})  # the kinds that use all their cores in one process
 
 
