@@ -364,7 +364,7 @@ class Pipeline:
     async def _join(self) -> None:
         """Begin this life: the node's earlier leases end, then the office is taken."""
         settings, memory = self.settings.node, psutil.virtual_memory()
-        cores = 0 if settings.disable_local_tasks else settings.cores or usable_cores()
+        cores = (settings.cores or usable_cores()) if settings.computes else 0
         proposer = self.proposer("JOIN")
         for body in (
             Join(node=self.identity.node, session=self.identity.session, cores=cores, memory_bytes=memory.total),

@@ -66,7 +66,7 @@ def memory_refusal(settings: Settings, memory_bytes: int | None = None) -> str |
     """Why this machine may not compute at all by `safety.min_memory_gb`; None when it may."""
     total = psutil.virtual_memory().total if memory_bytes is None else memory_bytes
     wanted = settings.safety.min_memory_gb
-    if total >= wanted * GB or settings.node.disable_local_tasks:
+    if total >= wanted * GB or not settings.node.computes:
         return None
     return (
         f"this machine has {total / GB:.0f} GB of memory, the profile {settings.profile} wants {wanted:g}: use the "

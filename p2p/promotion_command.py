@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from config.loading import load
+from config.node_conf import NODE_CONF
 from config.schema import Settings
 from config.yaml_file import Plain
 from managers.promotion_result import PromotionResult
@@ -22,7 +23,7 @@ def settings_of(config: Path | None, data_dir: Path | None, *, daemon: bool) -> 
         overrides["node.data_dir"] = str(data_dir)
     if daemon:
         overrides["promotion.auto_promote"] = True
-    loaded = load(config, overrides=overrides)
+    loaded = load(config, overrides=overrides, node_conf=NODE_CONF)
     for remark in loaded.remarks:
         typer.echo(remark, err=True)
     return loaded.settings
