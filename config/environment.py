@@ -236,6 +236,11 @@ def cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "ringrift"
 
 
+def visible_gpus() -> str | None:
+    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` says it; None: all, the empty text: none."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
 def runtime_dir() -> Path | None:
     """The folder of this user for sockets, where the system has one (`$XDG_RUNTIME_DIR`)."""
     chosen = os.environ.get("XDG_RUNTIME_DIR")
