@@ -94,7 +94,8 @@ class Node:
         app = web.Application(middlewares=[errors_as_answers, guard(gate)], client_max_size=BODY_BYTES_MAX)
         questions = ("/health", "/status", "/jobs/{number}", "/admin/promote", "/secrets")
         app.add_routes([web.get(path, self.handle) for path in questions])
-        app.add_routes([web.post(path, self.handle) for path in ("/admin/halt", "/admin/promote", "/secrets")])
+        orders = ("/admin/halt", "/admin/promote", "/admin/{anything}", "/secrets")
+        app.add_routes([web.post(path, self.handle) for path in orders])
         app.add_routes(session_routes(gate, secrets.token_bytes))
         return app
 

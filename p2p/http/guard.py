@@ -7,10 +7,11 @@ body. Each refusal is answered here and told in the log once. A credential that 
 the route: it never counts as none.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from p2p.http.errors import Handler, RequestError
 from p2p.http.json_body import check_json, read_body
@@ -30,8 +31,6 @@ QUESTIONS = frozenset({"GET", "HEAD"})
 BODY_S = 10.0  # for a whole body
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="ringrift"'}
 CODES = {408: "slow_body", 413: "too_large", 415: "encoded_body"}  # of a body that is refused; others: bad_body
-
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ def test_a_reader_that_takes_nothing_is_left():
                 writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert await asyncio.wait_for(reader.readline(), 20)
                 assert acceptor._places.count == 1
+                assert isinstance(writer.transport, asyncio.Transport)
                 writer.transport.pause_reading()
                 await asyncio.wait_for(left.wait(), 20)
                 assert acceptor._places.count == 0
