@@ -1,7 +1,8 @@
 """The environment variables of RingRift, one table; nothing else in the project reads the environment.
 
-An empty variable counts as not set. Where a variable overrides a setting its default is that of the setting
-(schema.py). Imports the standard library only: the kernels' cache asks it for its folder before anything else is there.
+A node reads the same table from a file too (node_conf.py). An empty variable counts as not set. Where a variable
+overrides a setting its default is that of the setting (schema.py). Imports the standard library only: the kernels'
+cache asks it for its folder before anything else is there.
 """
 
 import os
@@ -10,10 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from urllib.parse import urlsplit
 
 COUNT_DIGITS_MAX = 9
+PORT_DIGITS_MAX = 5
+PORT_MAX = 65_534  # the port after that of a node belongs to its consensus
+SECONDS_MAX = 86_400
 SIMILAR = 0.8  # from here on an unknown name is a misspelt one; 1 is equality
 SHOWN_CHARS_MAX = 60  # of a value in a message
+DEFAULT_URL = "http://localhost:8770"
+URLS = ("RINGRIFT_P2P_URL", "P2P_ORCHESTRATOR_URL", "RINGRIFT_COORDINATOR_URL")  # the first that is set counts
 
 Value = bool | int | float | str
 
@@ -50,6 +57,34 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= PORT_DIGITS_MAX and 1 <= int(text) <= PORT_MAX):
+        raise ValueError(text)
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= SECONDS_MAX:
+        raise ValueError(text)
+    return seconds
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError(text)
+    if parts.username or parts.query or parts.fragment or not text.isprintable() or " " in text:
+        raise ValueError(text)
+    return text.rstrip("/")
+
+
+def _only_true(text: str) -> bool:
+    if not _boolean(text):
+        raise ValueError(text)
+    return True
+
+
 def _name(text: str) -> str:
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
         raise ValueError(text)
@@ -60,6 +95,10 @@ BOOLEAN = Kind("true or false", _boolean)
 SHARE = Kind("a share above 0 and below 1, such as 0.85", _share)
 COUNT = Kind("a number of games, such as 50", _count)
 NAME = Kind("a name of up to 64 letters, digits, dots, dashes and underscores, a letter or digit first", _name)
+PORT = Kind(f"a port from 1 to {PORT_MAX}", _port)
+SECONDS = Kind(f"seconds from 1 to {SECONDS_MAX}, such as 300", _seconds)
+URL = Kind("a URL such as http://localhost:8770, without a user, a query or a fragment", _url)
+ONLY_TRUE = Kind("true, or leave it out: there is no other way here", _only_true)
 TEXT = Kind("any text", str)
 
 
@@ -76,6 +115,30 @@ class Variable:
 
 VARIABLES = {
     "RINGRIFT_NODE_ID": Variable("name of this node", NAME, "node.node_id"),
+    "RINGRIFT_P2P_PORT": Variable("port of this node", PORT, "node.port"),
+    "RINGRIFT_IS_COORDINATOR": Variable(
+        "this node never computes and is preferred as a voter", BOOLEAN, "node.coordinator"
+    ),
+    "RINGRIFT_SWIM_ENABLED": Variable(
+        "membership by SWIM; false for a node without peers only", BOOLEAN, "node.swim_enabled"
+    ),
+    "RINGRIFT_RAFT_ENABLED": Variable(
+        "consensus by Raft; false for a node without peers only", BOOLEAN, "node.raft_enabled"
+    ),
+    "RINGRIFT_EXTRACTED_LOOPS": Variable(
+        "accepted when true, refused when false: every loop is a supervised service", ONLY_TRUE, default="true"
+    ),
+    "USE_P2P_ORCHESTRATOR": Variable(
+        "accepted and ignored: a node that has `node.peers` coordinates with them", BOOLEAN, default="not set"
+    ),
+    "RINGRIFT_P2P_URL": Variable("for clients: the node that they ask", URL, default="`P2P_ORCHESTRATOR_URL`"),
+    "P2P_ORCHESTRATOR_URL": Variable("the same", URL, default="`RINGRIFT_COORDINATOR_URL`"),
+    "RINGRIFT_COORDINATOR_URL": Variable("the same", URL, default=f"`{DEFAULT_URL}`"),
+    "RINGRIFT_DISTRIBUTION_TIMEOUT": Variable(
+        "seconds that a promotion waits for its net to be distributed",
+        SECONDS,
+        "promotion.distribution_timeout_seconds",
+    ),
     "RINGRIFT_DISABLE_LOCAL_TASKS": Variable(
         "decide and watch, but start no jobs on this machine", BOOLEAN, "node.disable_local_tasks"
     ),
@@ -175,6 +238,8 @@ def environment_remarks(environment: Mapping[str, str]) -> list[str]:
     remarks = []
     if environment.get("RINGRIFT_UNIFIED_LOOP_LEGACY"):
         remarks.append("RINGRIFT_UNIFIED_LOOP_LEGACY is ignored: nothing needs it here")
+    if environment.get("USE_P2P_ORCHESTRATOR"):
+        remarks.append("USE_P2P_ORCHESTRATOR is ignored: a node that has node.peers coordinates with them")
     for name in sorted(environment):
         if name.startswith("RINGRIFT_") and name not in VARIABLES:
             near = get_close_matches(name, VARIABLES, 1, SIMILAR)
@@ -192,10 +257,22 @@ def cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "ringrift"
 
 
+def visible_gpus() -> str | None:
+    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` says it; None: all, the empty text: none."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
 def runtime_dir() -> Path | None:
     """The folder of this user for sockets, where the system has one (`$XDG_RUNTIME_DIR`)."""
     chosen = os.environ.get("XDG_RUNTIME_DIR")
     return Path(chosen) if chosen else None
+
+
+def p2p_url(environment: Mapping[str, str] | None = None) -> str:
+    """The node that clients of this machine ask, without a slash at the end; ConfigError for what is no URL."""
+    variables = os.environ if environment is None else environment
+    said = (value_of(name, variables) for name in URLS)
+    return next((str(url) for url in said if url is not None), DEFAULT_URL)
 
 
 def promotion_rates() -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Settings out of their sources, each value with the name of the one that said it.
 
-    defaults  <  profile  <  file  <  environment  <  command line
+    defaults  <  profile  <  file  <  node.conf  <  environment  <  command line
 
 A profile is a file of this package; the command line, else the file, names it. Whatever is wrong is a ConfigError that
 says where it stands and what to write.
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from config.catalog import catalog, sections, unknown, value_at, yaml_text
 from config.environment import ConfigError, environment_remarks, overridden, process_environment, shown
+from config.node_conf import NOTHING, read_node_conf
 from config.schema import ALIASES, CONFIGURATIONS, Configuration, Settings
 from config.yaml_file import Entry, Plain, parse_yaml, read_yaml
 
@@ -51,11 +52,12 @@ def load(
     profile: str | None = None,
     overrides: Mapping[str, Plain] | None = None,
     environment: Mapping[str, str] | None = None,
+    node_conf: Path | None = None,
 ) -> Loaded:
     """The settings of a node; ConfigError when a source cannot be read or says what may not be.
 
     `overrides` are settings by dotted path from the command line, `profile` is one of them. `environment` stands for
-    that of this process.
+    that of this process; `node_conf` is the file of this machine, such as NODE_CONF (config/node_conf.py).
     """
     variables = process_environment() if environment is None else environment
     asked = _named((path, Entry(value, COMMAND_LINE)) for path, value in (overrides or {}).items())
@@ -63,11 +65,13 @@ def load(
         asked["profile"] = Entry(profile, COMMAND_LINE)
     said = {} if file is None else _named(_leaves(_file(file), ""))
     by_variable = {path: Entry(value, name) for name, path, value in overridden(variables)}
-    chosen = said | by_variable | asked
+    machine = NOTHING if node_conf is None else read_node_conf(node_conf)
+    chosen = said | dict(machine.settings) | by_variable | asked
     entries = _profile(chosen.get("profile")) | chosen
     settings = _validated(entries)
     sources = {path: entries[path].source if path in entries else DEFAULT for path in catalog()}
-    return Loaded(settings, MappingProxyType(sources), tuple(environment_remarks(variables)))
+    remarks = (*machine.remarks_beside(variables), *environment_remarks(variables))
+    return Loaded(settings, MappingProxyType(sources), remarks)
 
 
 def parse_override(text: str) -> tuple[str, Plain]:

@@ -5,15 +5,24 @@ job spec or in a policy has its name, range and default from there. The document
 (`batch_size`, `ema_decay`). None stands for what its meaning says.
 """
 
+import ipaddress
 import platform
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
+from config.environment import PORT_MAX, shown
+
 DAY_S = 86_400
+PEERS_MAX = 256  # addresses to begin with; the others are heard of
+HOST_NAME = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*"
+)
+DIGITS_AND_DOTS = re.compile("[0-9.]+")
+PORT_TEXT = re.compile("[1-9][0-9]{0,4}")
 NODE_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # goes into file names and addresses
 
 
@@ -44,9 +53,51 @@ def host_name() -> str:
     return kept or "node"
 
 
+def as_address(text: str) -> str:
+    """HOST:PORT, with an IPv6 address in brackets; ValueError for what is none."""
+    host, _, port = text.rpartition(":")
+    if not (host and PORT_TEXT.fullmatch(port) and int(port) <= PORT_MAX):
+        raise ValueError(f"{shown(text)} is no address; write HOST:PORT such as 10.0.0.1:8770")
+    bracketed = host.startswith("[") and host.endswith("]")
+    bare = host[1:-1] if bracketed else host
+    if bracketed is not (":" in bare):
+        raise ValueError(f"{shown(text)} is no address; write an IPv6 address in brackets, such as [::1]:8770")
+    as_host(bare)
+    return text
+
+
+def as_host(text: str) -> str:
+    """A host name or an IP address; ValueError for what is none."""
+    if ":" in text:
+        try:
+            ipaddress.IPv6Address(text)
+        except ValueError:
+            raise ValueError(f"{shown(text)} is no IPv6 address; write one such as ::1") from None
+    elif DIGITS_AND_DOTS.fullmatch(text):
+        try:
+            ipaddress.IPv4Address(text)
+        except ValueError:
+            raise ValueError(f"{shown(text)} is no IPv4 address; write one such as 127.0.0.1") from None
+    elif not HOST_NAME.fullmatch(text):
+        raise ValueError(f"{shown(text)} is no host; write a host name or an IP address")
+    return text
+
+
+def each_once(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Addresses of which none is there twice; ValueError otherwise."""
+    twice = next((it for it in addresses if addresses.count(it) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice} is there twice; write each address once")
+    return addresses
+
+
 Folder = Annotated[Path, BeforeValidator(as_folder)]
 File = Annotated[Path, BeforeValidator(as_file)]
 FILE_OR_NULL: JsonDict = {"allowed": "a file or null"}
+Host = Annotated[str, AfterValidator(as_host), Field(json_schema_extra={"allowed": "a host name or an IP address"})]
+Address = Annotated[
+    str, AfterValidator(as_address), Field(json_schema_extra={"allowed": "HOST:PORT such as 10.0.0.1:8770"})
+]
 
 
 class Section(BaseModel):
@@ -68,6 +119,7 @@ class NodeSettings(Section):
     cores: int | None = Field(default=None, ge=1, le=4096, description="cores that jobs may use; null: all")
     disk_floor_gb: float = Field(default=2, ge=0, le=1e6, description="free disk below which no job is started")
     disable_local_tasks: bool = Field(default=False, description="decide and watch, but start no jobs here")
+    coordinator: bool = Field(default=False, description="never compute, and be preferred as a voter")
     metrics_port: int = Field(default=9090, ge=0, le=65_535, description="port of the metrics and `/health`; 0: none")
     health_port: int = Field(default=8780, ge=0, le=65_535, description="second port of `/health`; 0: none")
     admin_token_file: File | None = Field(
@@ -89,10 +141,38 @@ class NodeSettings(Section):
         default=None, description="PEM key of `tls_cert`, not encrypted", json_schema_extra=FILE_OR_NULL
     )
 
+    host: Host = Field(default="127.0.0.1", description="address that the node listens at; 0.0.0.0: at every one")
+    port: int = Field(
+        default=8770, ge=1, le=PORT_MAX, description="port that the node listens at; the one after it is its consensus'"
+    )
+    peers: Annotated[tuple[Address, ...], AfterValidator(each_once)] = Field(
+        default=(),
+        max_length=PEERS_MAX,
+        description="nodes of the cluster that this one asks first; none: a cluster of one",
+        json_schema_extra={"allowed": f"a list of up to {PEERS_MAX} addresses such as [10.0.0.1:8770, gpu-2:8770]"},
+    )
+    advertise: Address | None = Field(
+        default=None, description="address that others are told; null: where the node listens"
+    )
+    swim_enabled: bool = Field(default=True, description="membership by SWIM; false only without peers")
+    raft_enabled: bool = Field(default=True, description="consensus by Raft; false only without peers")
+
+    @property
+    def computes(self) -> bool:
+        """Whether jobs are started on this machine."""
+        return not (self.disable_local_tasks or self.coordinator)
+
     @model_validator(mode="after")
     def _tls_fits(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key belong together; write both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _peers_are_met(self) -> Self:
+        for name in ("swim_enabled", "raft_enabled"):
+            if self.peers and not getattr(self, name):
+                raise ValueError(f"{name} is false, and there are peers; write true, or leave out the peers")
         return self
 
 
@@ -209,6 +289,9 @@ class PromotionSettings(Section):
     vs_previous_win_rate: Rate = Field(default=0.50, description="the same against the champion")
     max_promotions_per_day: int | None = Field(
         default=None, ge=1, le=10_000, description="promotions of a configuration in 24 hours; null: any number"
+    )
+    distribution_timeout_seconds: float = Field(
+        default=300, ge=1, le=DAY_S, description="how long a promotion waits for its net to be distributed"
     )
     sync_staging: bool = Field(default=False, description="copy each new champion to `staging_dir`")
     staging_dir: Folder | None = Field(default=None, description="where to; null: `staging` in the data folder")

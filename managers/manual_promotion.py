@@ -241,7 +241,8 @@ class ManualPromotion:
         learner = self._learner(candidate)
         reign = next(it for it in reversed(learner.reigns) if it.sha256 == candidate.net.sha256)
         rating = rating_of(learner.ratings, candidate.net.sha256)
-        there = await wait_installed(self._registry, candidate.key, candidate.net.sha256)
+        patience_s = self._settings.promotion.distribution_timeout_seconds
+        there = await wait_installed(self._registry, candidate.key, candidate.net.sha256, patience_s)
         result = PromotionResult(
             game=candidate.game,
             promoted=True,

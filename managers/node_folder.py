@@ -38,6 +38,11 @@ class NodeFolder:
         return self.root / "data" / "shards.sqlite"
 
     @property
+    def node_state(self) -> Path:
+        """What this node keeps beside the replicated state."""
+        return self.root / "data" / "node.sqlite"
+
+    @property
     def rollback_history(self) -> Path:
         """The rollbacks, newest first."""
         return self.root / "data" / "rollback_history.json"

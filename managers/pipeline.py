@@ -18,14 +18,15 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-import psutil
 
+from config.environment import visible_gpus
 from config.schema import Settings
 from managers.curriculum import curriculum_weights
 from managers.data_counter import DataCounter
 from managers.decision import Decision, Wait
 from managers.dispatcher import Dispatcher
 from managers.feedback_loop_controller import FeedbackLoopController
+from managers.gpu_probe import GpuProbe
 from managers.job_manager import JobManager, NodeIdentity, OnReport
 from managers.job_reaper import JobReaper
 from managers.manual_promotion import ManualPromotion
@@ -133,7 +134,7 @@ class Pipeline:
         self.jobs = JobManager(self.identity, settings, folder, launcher, self.proposer, self._reported)
         self._launcher = launcher
         self._reaper = JobReaper(settings)
-        self._resources = ResourceWatch(settings, folder.root)
+        self._resources = ResourceWatch(settings, folder.root, GpuProbe(time.monotonic, visible=visible_gpus()))
         self._data = DataCounter(settings, folder)
         self._proposers: dict[str, Proposer] = {}
         self._wakes: list[asyncio.Event] = []
@@ -383,11 +384,18 @@ class Pipeline:
 
     async def _join(self) -> None:
         """Begin this life: the node's earlier leases end, then the office is taken."""
-        settings, memory = self.settings.node, psutil.virtual_memory()
-        cores = 0 if settings.disable_local_tasks else settings.cores or usable_cores()
+        settings = self.settings.node
+        found = await asyncio.to_thread(self._resources.look)
+        cores = (settings.cores or usable_cores()) if settings.computes else 0
         proposer = self.proposer("JOIN")
         for body in (
-            Join(node=self.identity.node, session=self.identity.session, cores=cores, memory_bytes=memory.total),
+            Join(
+                node=self.identity.node,
+                session=self.identity.session,
+                cores=cores,
+                gpus=found.gpus.usable if cores else 0,
+                memory_bytes=found.memory_bytes,
+            ),
             TakeRole(role=LEADER, node=self.identity.node, session=self.identity.session, lease_s=LEADER_LEASE_S),
         ):
             answer = await proposer.propose(body)

@@ -41,6 +41,26 @@ class Consensus(Protocol[S_co, R_co]):
         """Wait until the version is past the given one, at most so long; the version then, past it or not."""
 
 
+class ProbeError(RingriftError):
+    """Another node cannot be asked how it is, or what it says cannot be understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbedHealth:
+    """What another node says of itself."""
+
+    status: str  # ok, halted, failing
+    reasons: tuple[str, ...] = ()  # why it fails
+    degraded: tuple[str, ...] = ()  # what it can do without for a while
+
+
+class NodeProbe(Protocol):
+    """Asks other nodes how they are."""
+
+    async def health(self, node: str, timeout_s: float) -> ProbedHealth:
+        """What a node says; ProbeError when it cannot be asked or says nothing in time."""
+
+
 class LaunchError(RingriftError):
     """The machine cannot start another process; the job itself may be sound."""
 

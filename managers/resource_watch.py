@@ -1,4 +1,4 @@
-"""ResourceWatch: whether this node is fit for work: free disk, memory."""
+"""ResourceWatch: what this machine has now: disk, memory, GPUs; and whether it is fit for work."""
 
 import shutil
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from pathlib import Path
 import psutil
 
 from config.schema import Settings
+from managers.gpu_probe import GpuProbe, Gpus
 
 GB = 1e9
 MEMORY_LEAST_SHARE = 0.03  # of the machine's memory that must be free for another job
+NONE = Gpus()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Resources:
     disk_floor_bytes: int
     memory_floor_bytes: int
     unfit: str = ""  # why no job is started here; "" when nothing speaks against it
+    gpus: Gpus = NONE
 
     @property
     def disk_low(self) -> bool:
@@ -34,9 +37,11 @@ class Resources:
 class ResourceWatch:
     """Looks at the machine; system calls only, but a slow disk may answer late: not for the event loop's thread."""
 
-    def __init__(self, settings: Settings, root: Path) -> None:
+    def __init__(self, settings: Settings, root: Path, gpus: GpuProbe | None = None) -> None:
+        """Without a probe there are no GPUs to look at."""
         self._floor_bytes = int(settings.node.disk_floor_gb * GB)
         self._root = root
+        self._gpus = gpus
 
     def look(self) -> Resources:
         """What there is now."""
@@ -59,6 +64,7 @@ class ResourceWatch:
             disk_floor_bytes=self._floor_bytes,
             memory_floor_bytes=memory_floor,
             unfit=unfit,
+            gpus=NONE if self._gpus is None else self._gpus.look(),
         )
 
 
@@ -66,7 +72,7 @@ def memory_refusal(settings: Settings, memory_bytes: int | None = None) -> str |
     """Why this machine may not compute at all by `safety.min_memory_gb`; None when it may."""
     total = psutil.virtual_memory().total if memory_bytes is None else memory_bytes
     wanted = settings.safety.min_memory_gb
-    if total >= wanted * GB or settings.node.disable_local_tasks:
+    if total >= wanted * GB or not settings.node.computes:
         return None
     return (
         f"this machine has {total / GB:.0f} GB of memory, the profile {settings.profile} wants {wanted:g}: use the "

@@ -5,7 +5,7 @@ Some milliseconds of computing per configuration, so not for the event loop's th
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from config.schema import Settings
 from managers.decision import Wait
@@ -27,6 +27,7 @@ from managers.state.tasks import GauntletOutcome, TrainingOutcome
 from managers.status_records import (
     CANDIDATES_MAX,
     FINDINGS_MAX,
+    GPUS_MAX,
     JOBS_MAX,
     OUTCOMES_MAX,
     SERVICES_MAX,
@@ -35,6 +36,7 @@ from managers.status_records import (
     ChampionStatus,
     FindingRow,
     GameStatus,
+    GpuRow,
     JobStatusRow,
     ResourceStatus,
     ServiceRow,
@@ -273,4 +275,7 @@ def _resources(found: Resources | None) -> ResourceStatus | None:
         memory_bytes=found.memory_bytes,
         cpu_percent=found.cpu_percent if math.isfinite(found.cpu_percent) else 0.0,
         unfit=found.unfit,
+        gpus=tuple(GpuRow(**asdict(gpu)) for gpu in found.gpus.devices[:GPUS_MAX]),
+        gpus_total=len(found.gpus.devices),
+        gpu_trouble=found.gpus.trouble,
     )

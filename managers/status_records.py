@@ -19,6 +19,7 @@ SERVICES_MAX = 64
 WAITS_MAX = 100
 FINDINGS_MAX = 50
 OUTCOMES_MAX = 30
+GPUS_MAX = 16
 
 
 class WinRate(Record):
@@ -145,6 +146,18 @@ class FindingRow(Record):
     text: Line
 
 
+class GpuRow(Record):
+    """A GPU of this machine; what its driver does not tell is None."""
+
+    index: int
+    name: Line
+    uuid: Line
+    memory_bytes: int | None
+    memory_free_bytes: int | None
+    busy_percent: float | None
+    trouble: Line  # why it cannot be used
+
+
 class ResourceStatus(Record):
     """The machine."""
 
@@ -154,6 +167,9 @@ class ResourceStatus(Record):
     memory_bytes: int
     cpu_percent: float
     unfit: Line  # why no job is started here
+    gpus: tuple[GpuRow, ...] = ()  # that this node may use
+    gpus_total: int = 0
+    gpu_trouble: Line = ""  # why nothing, or nothing new, is known of them
 
 
 class Status(Record):

@@ -33,6 +33,7 @@ from managers.steady_clock import SteadyClock
 from p2p.http import promotion_api
 from p2p.http.loop_api import ADMIN
 from p2p.http.loop_server import listening
+from p2p.keeping import keeping
 from p2p.orchestrator import running_node
 from ringrift_core.game.config_key import ConfigKey
 
@@ -167,10 +168,17 @@ async def _run(pipeline: Pipeline, wish: LoopWish, screen: Screen, stop: Stop) -
 
     status_board = Service(name="STATUS_BOARD", run=keep_status, progress_s=10 * REFRESH_S)
     try:
-        async with listening(LoopDoor(pipeline, board), pipeline.settings.node, note, promotion_api.routes(pipeline)):
+        async with (
+            keeping(pipeline, board.health) as kept,
+            listening(LoopDoor(pipeline, board), pipeline.settings.node, note, promotion_api.routes(pipeline)),
+        ):
+            if kept.state.note:
+                note(kept.state.note)
             if (halt := board.state.halt) is not None:
                 screen.say(f"halted by {halt.by}: {halt.reason}; `ringrift loop --resume` goes on")
-            async with Supervisor([status_board], np.random.default_rng(pipeline.identity.session)) as shell:
+            async with Supervisor(
+                [status_board, kept.service], np.random.default_rng(pipeline.identity.session)
+            ) as shell:
                 await _until(pipeline, wish, stop)
     finally:
         board.close()

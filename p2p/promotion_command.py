@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from config.loading import load
+from config.node_conf import NODE_CONF
 from config.schema import Settings
 from config.yaml_file import Plain
 from managers.promotion_result import PromotionResult
@@ -29,7 +30,7 @@ def settings_of(
         overrides["promotion.auto_promote"] = True
         if games is not None:
             overrides["games"] = games
-    loaded = load(config, overrides=overrides)
+    loaded = load(config, overrides=overrides, node_conf=NODE_CONF)
     for remark in loaded.remarks:
         typer.echo(f"note: {remark}", err=True)
     return loaded.settings

@@ -8,7 +8,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -123,17 +123,20 @@ class Database:
                 with suppress(OSError):
                     part.unlink(missing_ok=True)
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """What SQLite and the disk say, as StorageError with advice."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            name = getattr(error, "sqlite_errorname", None) or ""
-            advice = next((text for known, text in ADVICE.items() if name.startswith(known)), self._form.damaged)
-            raise StorageError(f"{self.path}: {error}; {advice}") from error
-        except sqlite3.DatabaseError as error:
-            what = f"damaged, or no {self._form.name} ({error})"
-            raise StorageError(f"{self.path}: {what}; {self._form.damaged}") from error
-        except OSError as error:
-            raise StorageError(f"{self.path}: {error.strerror}; check the disk and the folder") from error
+    def _errors(self) -> AbstractContextManager[None]:
+        return storage_errors(self.path, self._form.name, self._form.damaged)
+
+
+@contextmanager
+def storage_errors(path: Path, name: str, damaged: str) -> Iterator[None]:
+    """What SQLite and the disk say of a file, as StorageError with advice; `name` and `damaged` as in a Form."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        code = getattr(error, "sqlite_errorname", None) or ""
+        advice = next((text for known, text in ADVICE.items() if code.startswith(known)), damaged)
+        raise StorageError(f"{path}: {error}; {advice}") from error
+    except sqlite3.DatabaseError as error:
+        raise StorageError(f"{path}: damaged, or no {name} ({error}); {damaged}") from error
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}; check the disk and the folder") from error

@@ -6,6 +6,8 @@ returned. A name is on the disk when `sync_folder` has returned. All calls but `
 
 import fcntl
 import os
+import platform
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -118,11 +120,19 @@ class DiskFiles:
             ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            holder = _holder(lock) if isinstance(error, BlockingIOError) else ""
             os.close(lock)
+            if not holder:
+                raise StorageError(
+                    f"{self._folder}: cannot be locked ({error.strerror}); choose a folder on a disk of this machine"
+                ) from error
             raise InUseError(
-                f"{self._folder}: another process keeps its log there: stop it, or choose another folder"
+                f"{self._folder}: {holder} keeps its log there: stop it, or choose another folder"
             ) from None
+        with suppress(OSError):  # it is for messages only; a full disk must not keep the node from starting
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()} {platform.node()}\n".encode(), 0)
         self._lock = lock
 
     def unlock(self) -> None:
@@ -167,6 +177,17 @@ class DiskFiles:
             if not made.is_dir():
                 made.mkdir(exist_ok=True)
                 _sync(made.parent)
+
+
+def _holder(lock: int) -> str:
+    """Who has the lock, in words."""
+    try:
+        pid, _, host = os.pread(lock, 300, 0).decode("ascii").strip().partition(" ")
+    except (OSError, ValueError):
+        pid, host = "", ""
+    if not (pid.isdecimal() and host.isprintable()):
+        return "another process"
+    return f"process {pid}" if host == platform.node() else f"process {pid} of {host}"
 
 
 def _sync(folder: Path) -> None:

@@ -30,6 +30,10 @@ def loop(
     board_type: BoardOption = None,
     num_players: PlayersOption = None,
     config: Annotated[Path | None, typer.Option(help="Settings, such as config/unified_loop.yaml.")] = None,
+    node_conf: Annotated[
+        Path | None,
+        typer.Option(help="Variables of this machine (default: /etc/ringrift/node.conf, where there is one)."),
+    ] = None,
     profile: Annotated[str | None, typer.Option(help="Which defaults hold: local, demo or production.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A setting (repeatable).")
@@ -54,7 +58,7 @@ def loop(
         raise typer.BadParameter("say one of --watch, --status, --halt and --resume")
     flags = {"node.data_dir": None if data_dir is None else str(data_dir), "seed": seed, "node.cores": cores}
     wished = {path: value for path, value in flags.items() if value is not None}
-    loaded = settings_of(config, profile, assignments or [], wished, games_of(game, board_type, num_players))
+    loaded = settings_of(config, profile, assignments or [], wished, games_of(game, board_type, num_players), node_conf)
     for remark in loaded.remarks:
         typer.echo(f"note: {remark}", err=True)
     if halt or resume:
@@ -85,10 +89,12 @@ def settings_of(
     assignments: list[str],
     wished: dict[str, str | int],
     games: tuple[str, ...] | None,
+    node_conf: Path | None = None,
 ) -> "Loaded":
     """The settings out of all sources; ConfigError when one is wrong, or said twice here."""
     from config.environment import ConfigError
     from config.loading import load, parse_override
+    from config.node_conf import NODE_CONF
 
     overrides = dict(parse_override(text) for text in assignments)
     own = {**wished, **({} if games is None else {"games": games})}
@@ -96,7 +102,7 @@ def settings_of(
         raise ConfigError(f"{twice[0]} is said twice on the command line; keep one of them")
     if len(overrides) < len(assignments):
         raise ConfigError("a setting is said twice by --set; keep one of them")
-    return load(file, profile=profile, overrides={**overrides, **own})
+    return load(file, profile=profile, overrides={**overrides, **own}, node_conf=node_conf or NODE_CONF)
 
 
 # ---- the loop itself ----
@@ -115,7 +121,7 @@ def run(settings: "Settings", minutes: float | None, champions: int | None, *, p
 
     if (refusal := memory_refusal(settings)) is not None:
         raise RingriftError(refusal)
-    if not settings.node.disable_local_tasks:
+    if settings.node.computes:
         prepare()
     logs = NodeFolder(settings.node.data_dir.absolute()).logs
     try:

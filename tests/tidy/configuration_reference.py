@@ -14,8 +14,9 @@ Generated from the schema by `python -m tests.tidy.configuration_reference`.
 
 ## Where a value comes from
 
-Defaults, then the profile, then the file, then the environment, then the command line: the later one goes before the
-earlier one, setting by setting. A profile is named by `profile:` in the file or on the command line.
+Defaults, then the profile, then the file, then `node.conf` ([how to](../how-to/node-conf.md)), then the environment,
+then the command line: the later one goes before the earlier one, setting by setting. A profile is named by `profile:`
+in the file or on the command line.
 
 A file is YAML: sections with settings below. `config/unified_loop.yaml` writes down what holds without a file.
 
@@ -34,7 +35,8 @@ names that stand for others:
 ENVIRONMENT = """\
 ## Environment variables
 
-`config/environment.py` is their only reader.
+`config/environment.py` is their only reader. `/etc/ringrift/node.conf` may say the same, below the environment
+([how to](../how-to/node-conf.md)).
 """
 FOOT = """\
 A boolean is true, false, 1, 0, yes, no, on or off. A rate lies above 0 and below 1; with three or four players it

@@ -12,6 +12,7 @@ from config.environment import (
     environment_remarks,
     gauntlet_games,
     overridden,
+    p2p_url,
     promotion_rates,
     value_of,
 )
@@ -30,7 +31,7 @@ def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch):
 
 def test_every_variable_is_described_and_overrides_a_setting_that_there_is():
     for name, variable in VARIABLES.items():
-        assert name.startswith("RINGRIFT_")
+        assert name.startswith("RINGRIFT_") or name in {"USE_P2P_ORCHESTRATOR", "P2P_ORCHESTRATOR_URL"}
         assert variable.meaning
         assert bool(variable.default) == (variable.setting is None)
         assert variable.setting is None or variable.setting in catalog()
@@ -40,6 +41,11 @@ def test_every_variable_is_described_and_overrides_a_setting_that_there_is():
     ("name", "text", "setting", "value"),
     [
         ("RINGRIFT_NODE_ID", "gpu-node-1", "node.node_id", "gpu-node-1"),
+        ("RINGRIFT_P2P_PORT", "8771", "node.port", 8771),
+        ("RINGRIFT_IS_COORDINATOR", "true", "node.coordinator", True),
+        ("RINGRIFT_SWIM_ENABLED", "false", "node.swim_enabled", False),
+        ("RINGRIFT_RAFT_ENABLED", "false", "node.raft_enabled", False),
+        ("RINGRIFT_DISTRIBUTION_TIMEOUT", "30", "promotion.distribution_timeout_seconds", 30.0),
         ("RINGRIFT_DISABLE_LOCAL_TASKS", "true", "node.disable_local_tasks", True),
         ("RINGRIFT_AUTO_PROMOTE", "0", "promotion.auto_promote", False),
         ("RINGRIFT_SKIP_GAUNTLET", "Yes", "promotion.skip_gauntlet", True),
@@ -124,3 +130,57 @@ def test_the_games_of_a_gauntlet_can_be_chosen(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("RINGRIFT_GAUNTLET_GAMES", text)
         with pytest.raises(ConfigError, match="write a number of games"):
             gauntlet_games()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "write"),
+    [
+        ("RINGRIFT_P2P_PORT", "0", "a port from 1 to 65534"),
+        ("RINGRIFT_P2P_PORT", "65535", "a port from 1 to 65534"),
+        ("RINGRIFT_P2P_PORT", "8770 ", "a port from 1 to 65534"),
+        ("RINGRIFT_P2P_PORT", "9" * 5000, "a port from 1 to 65534"),
+        ("RINGRIFT_DISTRIBUTION_TIMEOUT", "0", "seconds from 1 to 86400, such as 300"),
+        ("RINGRIFT_DISTRIBUTION_TIMEOUT", "nan", "seconds from 1 to 86400, such as 300"),
+        ("RINGRIFT_EXTRACTED_LOOPS", "false", "true, or leave it out: there is no other way here"),
+        ("RINGRIFT_EXTRACTED_LOOPS", "x", "true, or leave it out: there is no other way here"),
+        ("USE_P2P_ORCHESTRATOR", "x", "true or false"),
+        ("RINGRIFT_SWIM_ENABLED", "x", "true or false"),
+    ],
+)
+def test_what_a_node_cannot_be_told_is_said(name, text, write):
+    with pytest.raises(ConfigError, match=f"^{name} is .*; write {write}$"):
+        list(overridden({name: text}))
+
+
+def test_variables_that_are_accepted_and_do_nothing():
+    assert list(overridden({"RINGRIFT_EXTRACTED_LOOPS": "true", "USE_P2P_ORCHESTRATOR": "true"})) == []
+    assert environment_remarks({"RINGRIFT_EXTRACTED_LOOPS": "true"}) == []
+    assert environment_remarks({"USE_P2P_ORCHESTRATOR": "false"}) == [
+        "USE_P2P_ORCHESTRATOR is ignored: a node that has node.peers coordinates with them"
+    ]
+
+
+def test_clients_ask_the_first_url_that_is_set():
+    urls = {
+        "RINGRIFT_P2P_URL": "https://a:1/",
+        "P2P_ORCHESTRATOR_URL": "http://[::1]:2/x/",
+        "RINGRIFT_COORDINATOR_URL": "http://c",
+    }
+    told = ["https://a:1", "http://[::1]:2/x", "http://c", "http://localhost:8770"]
+    for name, url in zip([*urls, ""], told, strict=True):
+        assert p2p_url(urls) == url
+        urls[name] = ""
+
+
+def test_the_url_of_this_process_is_read_where_none_is_given(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RINGRIFT_P2P_URL", "http://here:8770")
+    assert p2p_url() == "http://here:8770"
+
+
+@pytest.mark.parametrize(
+    "text", ["localhost:8770", "ftp://a", "http://", "http://a:0", "http://a:99999", "http://a:b", "http://u:p@a",
+             "http://a?b", "http://a#b", "http://a b", "http://a\n", "http://[::1"],
+)  # fmt: skip
+def test_what_is_no_url_is_said(text):
+    with pytest.raises(ConfigError, match=r"^P2P_ORCHESTRATOR_URL is .*; write a URL such as"):
+        p2p_url({"P2P_ORCHESTRATOR_URL": text})

@@ -7,17 +7,19 @@ import pytest
 from config.schema import Settings
 from config.sections import NodeSettings
 from managers.decision import Wait
+from managers.gpu_probe import Gpu, Gpus
 from managers.health import health_of
 from managers.line import LINE_MAX, one_line
 from managers.model_installer import Finding
 from managers.outcomes import Outcome, outcomes_of
 from managers.ports import Usage
+from managers.resource_watch import Resources
 from managers.runtime.service import ServiceStatus, State
 from managers.state.commands import Fail, HaltAll, ResumeAll
 from managers.state.jobs import Jobs
 from managers.status import Sight, Work, status_of
 from managers.status_board import concerns_of
-from managers.status_records import JOBS_MAX, OUTCOMES_MAX, STATUS_BYTES_MAX, Status, encode_status
+from managers.status_records import GPUS_MAX, JOBS_MAX, OUTCOMES_MAX, STATUS_BYTES_MAX, Status, encode_status
 from tests.loop_states import GAME, Loop, digest
 
 SETTINGS = Settings(node=NodeSettings(node_id="here"))
@@ -176,3 +178,13 @@ def test_a_rollback_is_trouble_and_a_halt_is_told_with_its_reason():
     assert told(loop, -1) == [("halted", "outcome", "halted by admin: a test")]
     loop.do(ResumeAll(by="admin"))
     assert told(loop, -1) == [("resumed", "outcome", "goes on")]
+
+
+def test_gpus_are_told_as_they_are_up_to_a_bound():
+    cards = tuple(Gpu(index, "H100\n", f"GPU-{index}", 80, 79, 37.0) for index in range(GPUS_MAX + 3))
+    found = Resources(1, 2, 3, 4, 0.0, 0, 0, gpus=Gpus((Gpu(0, trouble="lost"), *cards), "it hangs"))
+    told = status_of(sight(Loop(), resources=found)).resources
+    assert told is not None
+    assert (len(told.gpus), told.gpus_total, told.gpu_trouble) == (GPUS_MAX, GPUS_MAX + 4, "it hangs")
+    assert (told.gpus[0].trouble, told.gpus[0].memory_bytes) == ("lost", None)
+    assert (told.gpus[1].name, told.gpus[1].memory_free_bytes, told.gpus[1].busy_percent) == ("H100", 79, 37.0)

@@ -1,13 +1,14 @@
 """The log on a real folder, and what it says when something is wrong."""
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 
 import pytest
 
 from managers.state.durable_log import FILES_MAX, DurableLog
-from managers.state.log_files import DiskFiles
+from managers.state.log_files import DiskFiles, InUseError
 from managers.state.log_format import FRAME_BYTES_MAX, FRAME_MAGIC, RECORD_BYTES_MAX
 from ringrift_core.errors import RulesError, StorageError
 
@@ -189,10 +190,38 @@ def test_what_is_too_large_is_refused_and_the_log_goes_on(tmp_path):
 
 def test_one_process_has_the_log(tmp_path):
     log = opened(tmp_path)
-    with pytest.raises(StorageError, match="another process keeps its log there"):
+    with pytest.raises(InUseError, match=f"process {os.getpid()} keeps its log there: stop it, or choose another"):
         opened(tmp_path)
     log.close()
     opened(tmp_path).close()
+
+
+@pytest.mark.parametrize(
+    ("content", "holder"),
+    [
+        (b"", "another process"),
+        (b"\xff\xfe", "another process"),
+        (b"x y\n", "another process"),
+        (b"77 other\x1b[2J\n", "another process"),
+        (b"77 elsewhere\n", "process 77 of elsewhere"),
+    ],
+)
+def test_who_has_the_log_is_named_as_far_as_the_lock_says_it(tmp_path, content, holder):
+    log = opened(tmp_path)
+    (tmp_path / "lock").write_bytes(content)
+    with pytest.raises(InUseError, match=f": {holder} keeps its log there"):
+        opened(tmp_path)
+    log.close()
+
+
+def test_a_disk_without_locks_is_said_as_such(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(StorageError, match=r"cannot be locked .*; choose a folder on a disk of this machine") as raised:
+        opened(tmp_path)
+    assert not isinstance(raised.value, InUseError)
 
 
 def test_a_log_that_is_refused_is_not_locked(tmp_path):
