@@ -219,7 +219,7 @@ def test_a_disk_without_locks_is_said_as_such(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(StorageError, match="cannot be locked .*; choose a folder on a disk of this machine") as raised:
+    with pytest.raises(StorageError, match=r"cannot be locked .*; choose a folder on a disk") as raised:
         opened(tmp_path)
     assert not isinstance(raised.value, InUseError)
 
