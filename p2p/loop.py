@@ -41,6 +41,7 @@ REFRESH_S = 1.0  # between two statuses
 REFRESH_TIMEOUT_S = 30.0
 ORDER_S = 10.0  # for a halt to be written
 INSTALL_LOOKS = 60  # a second apart, for the last champion to be installed
+CALLS = {"gauntlet": "run_gauntlet", "training": "run_training", "selfplay": "run_gpu_selfplay_job"}  # people grep them
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 logger = logging.getLogger(__name__)
@@ -252,4 +253,6 @@ def log(outcome: Outcome) -> None:
     level = logging.ERROR if outcome.weight == "trouble" else logging.INFO
     names = (("game", outcome.game), ("job", outcome.job), ("node", outcome.node))
     where = "".join(f" {name}={value}" for name, value in names if value)
-    logger.log(level, "%s%s: %s", outcome.event, where, outcome.text)
+    call = next((call for kind, call in CALLS.items() if (outcome.job or "").startswith(f"{kind}-")), None)
+    fields = {} if call is None else {"call": call}
+    logger.log(level, "%s%s: %s", outcome.event, where, outcome.text, extra={"fields": fields})

@@ -410,3 +410,16 @@ def test_a_registry_without_the_net_is_not_installed(tmp_path, monkeypatch):
     from managers.manual_promotion import wait_installed
 
     assert not asyncio.run(wait_installed(ModelRegistry(tmp_path), ConfigKey.parse(GAME), A, timeout_s=0.0))
+
+
+def test_a_promotion_waits_for_its_net_as_long_as_the_settings_say(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    waited: list[float] = []
+
+    async def never(_registry: object, _key: object, _sha256: str, timeout_s: float) -> bool:
+        waited.append(timeout_s)
+        return False
+
+    monkeypatch.setattr("managers.manual_promotion.wait_installed", never)
+    _, result = force(tmp_path, B, champions=(A,), distribution_timeout_seconds=7.0)
+    assert waited == [7.0]
+    assert (result.promoted, result.canonical_path) == (True, None)
