@@ -80,8 +80,7 @@ def learn(name: str, run: Run, folder: Path) -> dict[str, object]:
         "run": name,
         "command": " ".join(["ringrift", *command]),
         **{key: round(value, 2) for key, value in known.items()},
-        "champions": [game["champions"] for game in status["games"]],
-        "status": status,
+        "games": status["games"],
         "curve": asked(
             ["curve", str(data / "data" / "results" / run.game), "--svg", str(folder / f"{name}.svg"), "--json"]
         ),
