@@ -59,15 +59,15 @@ def learn(name: str, run: Run, folder: Path) -> dict[str, object]:
         done: dict[str, object] = json.loads(record.read_text())
         return done
     data = folder / name
+    known = json.loads(spent.read_text()) if spent.exists() else {"core_minutes": 0.0, "minutes": 0.0}
     command = ["loop", "--game", run.game, "--seed", str(run.seed), "--data-dir", str(data), "--champions"]
-    command += [str(run.champions), "--minutes", str(run.minutes), "--json"]
+    command += [str(run.champions), "--minutes", str(max(0.0, run.minutes - known["minutes"])), "--json"]
     for setting in run.settings:
         command += ["--set", setting]
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
     with (folder / f"{name}.events.jsonl").open("a") as events:
         code = subprocess.run([RINGRIFT, *command], stdout=events, check=False).returncode  # noqa: S603 - our own
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    known = json.loads(spent.read_text()) if spent.exists() else {"core_minutes": 0.0, "minutes": 0.0}
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     known["core_minutes"] += cpu_s / 60
     known["minutes"] += (perf_counter() - started) / 60
@@ -76,6 +76,8 @@ def learn(name: str, run: Run, folder: Path) -> dict[str, object]:
         sys.exit(f"{name}: ringrift {' '.join(command)} ended with exit code {code}; the same command goes on")
     status = asked(["loop", "--status", "--json", "--data-dir", str(data)])
     assert isinstance(status, dict), "a loop that has ended in good order can be read"
+    if min(game["champions"] for game in status["games"]) < run.champions and known["minutes"] < run.minutes:
+        sys.exit(f"{name}: stopped before its end; the same command goes on")
     form = {
         "run": name,
         "command": " ".join(["ringrift", *command]),
