@@ -19,7 +19,7 @@ def killed(folder: Path, *arguments: str) -> dict[str, Any]:
 
 
 def test_a_loop_that_is_killed_goes_on_and_has_all_that_it_acknowledged(tmp_path: Path):
-    report = killed(tmp_path, "--kills", "4", "--seed", "2", "--patience", "6")
+    report = killed(tmp_path, "--kills", "2", "--seed", "2", "--patience", "5")
     assert report["faults"] == [], report["all"]
     assert report["code"] == 0
     assert report["counts"]["up"] >= 2
