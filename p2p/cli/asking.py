@@ -28,9 +28,15 @@ CONNECT_S = 5.0
 TIMEOUT_S = 15.0
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 UNAUTHORIZED = 401
+NOT_FOUND = 404
+NO_ROUTE = "Not Found"  # what a node says of a path that it does not know; of a thing it says more
 
 UrlOption = Annotated[
-    str | None, typer.Option("--url", help="The node that is asked, such as http://gpu-1:8770 (default: see above).")
+    str | None,
+    typer.Option(
+        "--url",
+        help="The node that is asked (default: RINGRIFT_P2P_URL, else the node of this folder, else port 8770 here).",
+    ),
 ]
 FolderOption = Annotated[
     Path | None, typer.Option("--data-dir", help="Data folder of a node on this machine, asked through its socket.")
@@ -116,14 +122,26 @@ def as_object(content: bytes) -> dict[str, object]:
 
 async def ask(node: Asked, path: str, method: str = "GET", body: Mapping[str, object] | None = None) -> bytes:
     """The same, for callers with an event loop."""
-    if node.data_dir is None:
-        return await _over_http(node, path, method, body)
+    from p2p.http.errors import RequestError
+
+    try:
+        if node.data_dir is None:
+            return await _over_http(node, path, method, body)
+        return await _through_socket(node.data_dir, path, method, body)
+    except RequestError as error:
+        if error.status == NOT_FOUND and str(error) == NO_ROUTE:
+            where = path.partition("?")[0]
+            raise RequestError(f"the node knows no {where}: it is of another version", NOT_FOUND) from None
+        raise
+
+
+async def _through_socket(data_dir: Path, path: str, method: str, body: Mapping[str, object] | None) -> bytes:
     from p2p.http.loop_client import NotRunning, fetch
 
     try:
-        return await fetch(node.data_dir, method, path, body)
+        return await fetch(data_dir, method, path, body)
     except NotRunning:
-        folder = node.data_dir.absolute()
+        folder = data_dir.absolute()
         raise UnreachableError(f"no node runs in {folder}; start it: ringrift-p2p --data-dir {folder}") from None
 
 

@@ -1,6 +1,5 @@
 """`ringrift-p2p events`: what happened, and what happens."""
 
-import asyncio
 import json
 from collections.abc import Callable
 from typing import Annotated
@@ -8,7 +7,6 @@ from urllib.parse import urlencode
 
 import typer
 
-from p2p.cli.answers import EventPage, read
 from p2p.cli.asking import Asked, FolderOption, UrlOption, as_object, ask, node_meant
 from p2p.cli.ending import UnreachableError
 
@@ -33,6 +31,8 @@ def events(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """Print the events of a node; following outlives a restart of the node."""
+    import asyncio
+
     node = node_meant(url, data_dir)
     try:
         asyncio.run(_print(node, since, types or [], _printer(as_json=as_json), follow=follow))
@@ -44,6 +44,10 @@ async def _print(
     node: Asked, since: str | None, types: list[str], show: Callable[[object], None], *, follow: bool
 ) -> None:
     """Ask page by page: a page that is not full is the last one for now."""
+    import asyncio
+
+    from p2p.cli.answers import EventPage, read
+
     cursor, away_s = since, 0.0
     while True:
         try:
@@ -82,7 +86,7 @@ def question(since: str | None, types: list[str]) -> str:
 def _printer(*, as_json: bool) -> Callable[[object], None]:
     if as_json:
         return lambda event: typer.echo(json.dumps(event))
-    from p2p.cli.answers import EventRow
+    from p2p.cli.answers import EventRow, read
     from p2p.cli.node_view import event_line
 
     return lambda event: typer.echo(event_line(read(EventRow, event)))

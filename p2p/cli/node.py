@@ -26,9 +26,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (status, jobs, events, nodes, models, doctor):
+for command in (status, jobs, events, nodes, models, config_command, doctor):
     app.command()(command)
-app.command("config")(config_command)
 
 
 @app.callback(invoke_without_command=True)

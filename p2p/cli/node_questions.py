@@ -1,6 +1,5 @@
 """`ringrift-p2p status`, `jobs`, `nodes`, `models`, `config`: what a node says of itself."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
@@ -147,6 +146,8 @@ def console() -> "Console":
 
 def _watch(node: Asked, *, as_json: bool) -> None:
     """Show one status after the other until Ctrl-C; UnreachableError when the node ends."""
+    import asyncio
+
     from rich.live import Live
     from rich.text import Text
 
@@ -160,6 +161,8 @@ def _watch(node: Asked, *, as_json: bool) -> None:
 
 
 async def _watching(node: Asked, show: Callable[[bytes], None]) -> None:
+    import asyncio
+
     while True:
         show(await ask(node, "/status"))
         await asyncio.sleep(WATCH_S)
