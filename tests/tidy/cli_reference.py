@@ -143,8 +143,8 @@ NOTES = {
         "flags, and the largest entries of its policy target as id:probability."
     ),
     "ringrift daemons": (
-        "Asks a node as the commands of `ringrift-p2p` do: over HTTP with `RINGRIFT_ADMIN_TOKEN`, through the socket of "
-        "a data folder without a token."
+        "Asks a node as the commands of `ringrift-p2p` do: over HTTP with `RINGRIFT_ADMIN_TOKEN`, through the socket "
+        "of a data folder without a token."
     ),
     "ringrift-p2p": (
         "How to run, ask and end a node: [the node](../how-to/node.md). Of a setting the first that says it counts: "
