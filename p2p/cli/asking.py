@@ -141,8 +141,12 @@ async def _through_socket(data_dir: Path, path: str, method: str, body: Mapping[
     try:
         return await fetch(data_dir, method, path, body)
     except NotRunning:
-        folder = data_dir.absolute()
-        raise UnreachableError(f"no node runs in {folder}; start it: ringrift-p2p --data-dir {folder}") from None
+        raise _nobody_in(data_dir) from None
+
+
+def _nobody_in(data_dir: Path) -> UnreachableError:
+    folder = data_dir.absolute()
+    return UnreachableError(f"no node runs in {folder}; start it: ringrift-p2p --data-dir {folder}")
 
 
 async def _over_http(node: Asked, path: str, method: str, body: Mapping[str, object] | None) -> bytes:

@@ -111,9 +111,9 @@ def run(
     *,
     plain: bool,
     as_json: bool,
-    compile_first: bool = True,
+    prepare: Callable[[], None] = prepare,
 ) -> int:
-    """Run the loop in the foreground; the exit code. Without `compile_first` the first job compiles the kernels."""
+    """Run the loop in the foreground; the exit code. Where `prepare` compiles no kernels the first job does."""
     refuse_second(settings)
     from managers.node_folder import NodeFolder
     from managers.resource_watch import memory_refusal
@@ -125,7 +125,7 @@ def run(
 
     if (refusal := memory_refusal(settings)) is not None:
         raise RingriftError(refusal)
-    if compile_first and not settings.node.disable_local_tasks:
+    if not settings.node.disable_local_tasks:
         prepare()
     logs = NodeFolder(settings.node.data_dir.absolute()).logs
     try:

@@ -87,7 +87,7 @@ def ringrift_p2p(
         typer.echo(f"note: {remark}", err=True)
     if strangers(peers_in(loaded.settings), own_addresses(loaded.settings)):
         typer.echo(NOT_JOINED, err=True)
-    raise typer.Exit(run(loaded.settings, None, None, plain=True, as_json=as_json, compile_first=False))
+    raise typer.Exit(run(loaded.settings, None, None, plain=True, as_json=as_json, prepare=lambda: None))
 
 
 def peers_of(text: str) -> tuple[str, ...]:
