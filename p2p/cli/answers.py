@@ -63,7 +63,7 @@ class NodeRow(Answer):
     gpus: object = None  # a number, or the GPUs themselves
     memory_bytes: int | None = None
     session: int | None = None
-    versions: dict[Line, Line] = {}
+    versions: dict[Line, object] | None = None
 
 
 class ModelRow(Answer):

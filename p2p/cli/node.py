@@ -73,7 +73,7 @@ def ringrift_p2p(
     flags = {
         "node.node_id": node_id,
         "node.peers": None if peers is None else peers_of(peers),
-        "node.port": port,
+        "node.port": free_port(host) if port == 0 else port,
         "node.host": host,
         "node.advertise": advertise,
         "node.data_dir": _text(data_dir),
@@ -93,6 +93,17 @@ def ringrift_p2p(
 def peers_of(text: str) -> tuple[str, ...]:
     """The addresses in a list with commas; the settings judge each."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def free_port(host: str | None) -> int:
+    """A port that is free now, said on standard error; what takes it in the meantime is told as any other."""
+    import socket
+
+    with socket.socket(socket.AF_INET6 if host and ":" in host else socket.AF_INET) as probe:
+        probe.bind((host or "127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    typer.echo(f"note: the port is {port}", err=True)
+    return port
 
 
 def peers_in(settings: "Settings") -> tuple[str, ...]:

@@ -57,7 +57,8 @@ def nodes_table(nodes: Iterable[NodeRow]) -> Table:
         name = f"{node.node_id} (this one)" if node.self else node.node_id
         alive = NOTHING if node.alive is None else "yes" if node.alive else "no"
         memory = None if node.memory_bytes is None else f"{node.memory_bytes / GIB:.0f} GiB"
-        versions = ", ".join(f"{part} {version}" for part, version in node.versions.items())
+        parts = (node.versions or {}).items()
+        versions = ", ".join(f"{part} {value_text(value)[:DIGEST_CHARS]}" for part, value in parts)
         state = f"{alive}, draining" if node.draining else alive
         _add(table, name, state, node.cores, _count(node.gpus), memory, node.session, versions or None)
     return table

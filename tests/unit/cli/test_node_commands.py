@@ -1,6 +1,7 @@
 """`ringrift-p2p` and `ringrift daemons`: what they ask a node, what they print of recorded answers."""
 
 import json
+import socket
 import sys
 from pathlib import Path
 from urllib.parse import unquote
@@ -15,7 +16,7 @@ from managers.status import Sight, status_of
 from managers.status_records import encode_status
 from p2p.cli.answers import as_line
 from p2p.cli.main import app as ringrift
-from p2p.cli.node import app, own_addresses, peers_of, strangers
+from p2p.cli.node import app, free_port, own_addresses, peers_of, strangers
 from p2p.cli.node import main as node_main
 from p2p.cli.node_questions import setting_lines
 from ringrift_core.errors import RingriftError
@@ -31,7 +32,17 @@ JOBS = {
     "total": 3,
 }
 JOB = {"spec": {"steps": 5}, "id": "training-2", "why": "waits for 20 games", "status": "queued"}
-NODES = {"nodes": [{"node_id": "here", "self": True, "alive": True, "cores": 8, "versions": {"ringrift": "0.1.0"}}]}
+NODES = {
+    "nodes": [
+        {
+            "node_id": "here",
+            "self": True,
+            "alive": True,
+            "cores": 8,
+            "versions": {"ringrift": "0.1.0", "protocol": 0, "rules": "ab" * 32},
+        }
+    ]
+}
 MODELS = {"models": [{"sha256": "ab" * 32, "game": GAME, "version": 4, "role": "champion", "elo": 1432.4, "at": 1e9}]}
 DAEMONS = {"daemons": {"STATUS_BOARD": {"state": "running", "restarts": 2, "last_error": "", "critical": True}}}
 CONFIG = {
@@ -66,7 +77,7 @@ def run(node: RecordedNode, *arguments: str) -> str:
             JOB,
             ["id: training-2", "why: waits for 20 games", '{"steps": 5}'],
         ),
-        (["nodes"], "/nodes", NODES, ["here (this one)", "yes", "8", "ringrift 0.1.0"]),
+        (["nodes"], "/nodes", NODES, ["here (this one)", "yes", "8", "ringrift 0.1.0, protocol 0, rules ababababab"]),
         (["models"], "/models", MODELS, ["ababababab", "champion", "1432", "2001-09-09"]),
         (["config"], "/config", CONFIG, ["seed: 7 (command line)", "later.new: null (x): unknown to this version"]),
         (["config", "training"], "/config", CONFIG, ["training.steps: 1500 (node.yaml:3): steps of a later run"]),
@@ -192,6 +203,13 @@ def test_options_of_the_node_before_a_command_are_refused():
     done = CliRunner().invoke(app, ["--node-id", "here", "status"])
     assert done.exit_code == 2
     assert "--node-id before a command does nothing" in " ".join(done.output.replace("│", " ").split())
+
+
+def test_port_0_is_a_free_one_which_is_said(capsys: pytest.CaptureFixture[str]):
+    port = free_port(None)
+    assert capsys.readouterr().err == f"note: the port is {port}\n"
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", port))
 
 
 def test_peers_are_a_list_and_the_node_itself_is_no_stranger():
