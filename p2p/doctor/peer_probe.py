@@ -44,7 +44,9 @@ async def peer_found(session: aiohttp.ClientSession, url: str, address: str, now
             middle = (before + now_s()) / 2
             date = response.headers.get("Date", "")
             content = await response.content.read(ANSWER_BYTES_MAX)
-    except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+    except aiohttp.InvalidURL:
+        return facts.model_copy(update={"trouble": "it is no HOST:PORT"})
+    except aiohttp.ClientConnectorError as error:
         return facts.model_copy(update={"trouble": _reason(error)})
     except TimeoutError:
         return facts.model_copy(update={"trouble": f"no answer in {ANSWER_S:g} s"})
@@ -56,12 +58,10 @@ async def peer_found(session: aiohttp.ClientSession, url: str, address: str, now
     return facts.model_copy(update={"connects": True, "health": health, "ahead_s": ahead, "trouble": trouble})
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: aiohttp.ClientConnectorError) -> str:
     """Why there is no connection; the text of asyncio names its own calls."""
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
-    if cause is not None and cause.errno is not None and cause.errno > 0:
-        return os.strerror(cause.errno)
-    return (cause.strerror if cause is not None else "") or str(error) or "no connection"
+    number = error.os_error.errno or 0
+    return os.strerror(number) if number > 0 else error.os_error.strerror or "no connection"
 
 
 def _health(content: bytes) -> str:

@@ -232,6 +232,7 @@ def test_a_peer_that_answers_is_found_with_its_time():
         assert "says nothing of a node" in found.trouble
     (found,) = peers_found([address], lambda: NOW)
     assert (found.connects, found.trouble) == (False, "Connection refused")
+    assert [it.trouble for it in peers_found(["[::1", "x:99999"], lambda: NOW)] == ["it is no HOST:PORT"] * 2
 
 
 def test_a_clock_that_is_ahead_is_measured(monkeypatch: pytest.MonkeyPatch):
