@@ -1,18 +1,20 @@
 """`ringrift loop`: the whole way from selfplay to champion, on this machine; and what may be asked of it."""
 
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
+from p2p.cli.ending import NO_NODE
 from p2p.cli.options import SEED_MAX, BoardOption, PlayersOption, prepare
 
 if TYPE_CHECKING:
     from config.loading import Loaded
     from config.schema import Settings
+    from config.yaml_file import Plain
     from managers.state.cluster_state import Result
     from managers.state.commands import HaltAll, ResumeAll
     from managers.status_records import Status
@@ -87,7 +89,7 @@ def settings_of(
     file: Path | None,
     profile: str | None,
     assignments: list[str],
-    wished: dict[str, str | int],
+    wished: "Mapping[str, Plain]",
     games: tuple[str, ...] | None,
     node_conf: Path | None = None,
 ) -> "Loaded":
@@ -108,8 +110,16 @@ def settings_of(
 # ---- the loop itself ----
 
 
-def run(settings: "Settings", minutes: float | None, champions: int | None, *, plain: bool, as_json: bool) -> int:
-    """Run the loop in the foreground; the exit code."""
+def run(
+    settings: "Settings",
+    minutes: float | None,
+    champions: int | None,
+    *,
+    plain: bool,
+    as_json: bool,
+    prepare: Callable[[], None] = prepare,
+) -> int:
+    """Run the loop in the foreground; the exit code. Where `prepare` compiles no kernels the first job does."""
     refuse_second(settings)
     from managers.node_folder import NodeFolder
     from managers.resource_watch import memory_refusal
@@ -211,7 +221,7 @@ def watch_loop(settings: "Settings", *, as_json: bool) -> int:
         return 0
     except NotRunning as error:
         typer.echo(f"{error}; its last state: ringrift loop --status", err=True)
-        return 1
+        return NO_NODE
 
 
 async def watching(settings: "Settings", show: Callable[["Status"], None], pause_s: float) -> NoReturn:

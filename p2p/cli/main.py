@@ -1,13 +1,13 @@
 """`ringrift`: the commands for people and scripts."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from config.environment import ConfigError
 from p2p.cli.bench import bench
+from p2p.cli.daemons import daemons
+from p2p.cli.ending import ended
 from p2p.cli.loop import loop
 from p2p.cli.options import (
     SEED_MAX,
@@ -21,7 +21,6 @@ from p2p.cli.options import (
     prepare,
 )
 from p2p.cli.promote import promote
-from ringrift_core.errors import RingriftError
 
 app = typer.Typer(
     name="ringrift",
@@ -32,6 +31,7 @@ app = typer.Typer(
 app.command()(loop)
 app.add_typer(bench, name="bench")
 app.command()(promote)
+app.command()(daemons)
 net = typer.Typer(help="Checkpoints of nets.", no_args_is_help=True)
 app.add_typer(net, name="net")
 shards = typer.Typer(help="Look into shards of selfplay games and check them.", no_args_is_help=True)
@@ -444,16 +444,5 @@ def shards_show(
 
 
 def main() -> NoReturn:
-    """Run a command; an expected error is one line on standard error and exit code 2."""
-    try:
-        app()
-    except (RingriftError, ConfigError) as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except MemoryError:
-        typer.echo("error: not enough memory for so much at once", err=True)
-        sys.exit(2)
-    except (OSError, UnicodeError) as error:
-        typer.echo(f"error: {str(error).encode('ascii', 'backslashreplace').decode()}", err=True)
-        sys.exit(2)
-    sys.exit(0)
+    """Run a command; an expected error is one line on standard error, and an exit code."""
+    ended(app)

@@ -1,10 +1,146 @@
-"""`ringrift-p2p`: the node. It is not built yet; the command says so instead of failing strangely."""
+"""`ringrift-p2p`: run a node; ask one."""
 
-import sys
-from typing import NoReturn
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from p2p.cli.doctor import doctor
+from p2p.cli.ending import ended
+from p2p.cli.events import events
+from p2p.cli.node_questions import config as config_command
+from p2p.cli.node_questions import jobs, models, nodes, status
+
+if TYPE_CHECKING:
+    from config.schema import Settings
+    from config.yaml_file import Plain
+
+NOT_JOINED = (
+    "note: nodes do not join each other in this version: this one keeps its peers in its settings and works as a "
+    "cluster of one"
+)
+
+app = typer.Typer(
+    name="ringrift-p2p",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (status, jobs, events, nodes, models, config_command, doctor):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def ringrift_p2p(
+    context: typer.Context,
+    node_id: Annotated[str | None, typer.Option(help="Name of this node (default: the host name).")] = None,
+    peers: Annotated[
+        str | None, typer.Option(help="Nodes that it asks first, separated by commas, such as gpu-1:8770,gpu-2:8770.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port that it listens at (default: 8770); 0: a free one, which is said.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address that it listens at (default: 127.0.0.1); others need an admin token.")
+    ] = None,
+    advertise: Annotated[
+        str | None, typer.Option(help="HOST:PORT that others are told (default: where it listens).")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the node (default: the setting, else this one).")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Which defaults hold: local, demo or production.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings, such as config/unified_loop.yaml.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A setting (repeatable).")
+    ] = None,
+    game: Annotated[
+        str | None, typer.Option("--game", help="Config keys, separated by commas, such as hex8_2p,square8_2p.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM certificates that it shows, its own first.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM key of --tls-cert.")] = None,
+    admin_token_file: Annotated[
+        Path | None, typer.Option(help="Holds the token of the people who may change something.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="What happens as one JSON object per line.")] = False,
+) -> None:
+    """Run a node of RingRift until SIGTERM or Ctrl-C; with a command below: ask one."""
+    if context.invoked_subcommand is not None:
+        _refuse_options(context)
+        return
+    from p2p.cli.loop import games_of, run, settings_of
+
+    flags = {
+        "node.node_id": node_id,
+        "node.peers": None if peers is None else peers_of(peers),
+        "node.port": free_port(host) if port == 0 else port,
+        "node.host": host,
+        "node.advertise": advertise,
+        "node.data_dir": _text(data_dir),
+        "node.tls_cert": _text(tls_cert),
+        "node.tls_key": _text(tls_key),
+        "node.admin_token_file": _text(admin_token_file),
+    }
+    wished: dict[str, Plain] = {path: value for path, value in flags.items() if value is not None}
+    loaded = settings_of(config, profile, assignments or [], wished, games_of(game, None, None))
+    for remark in loaded.remarks:
+        typer.echo(f"note: {remark}", err=True)
+    if strangers(peers_in(loaded.settings), own_addresses(loaded.settings)):
+        typer.echo(NOT_JOINED, err=True)
+    raise typer.Exit(run(loaded.settings, None, None, plain=True, as_json=as_json, prepare=lambda: None))
+
+
+def peers_of(text: str) -> tuple[str, ...]:
+    """The addresses in a list with commas; the settings judge each."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def free_port(host: str | None) -> int:
+    """A port that is free now, said on standard error; what takes it in the meantime is told as any other."""
+    import socket
+
+    with socket.socket(socket.AF_INET6 if host and ":" in host else socket.AF_INET) as probe:
+        probe.bind((host or "127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    typer.echo(f"note: the port is {port}", err=True)
+    return port
+
+
+def peers_in(settings: "Settings") -> tuple[str, ...]:
+    """The peers that settings name."""
+    found = getattr(settings.node, "peers", ())
+    return tuple(found)
+
+
+def own_addresses(settings: "Settings") -> frozenset[str]:
+    """What this node may be called in a list of peers."""
+    from config.sections import host_name
+
+    port, host, advertise = (getattr(settings.node, name, None) for name in ("port", "host", "advertise"))
+    hosts = {host, "localhost", "127.0.0.1", "[::1]", settings.node.node_id, host_name()}
+    return frozenset({f"{name}:{port}" for name in hosts} | {str(advertise)})
+
+
+def strangers(peers: Iterable[str], own: frozenset[str]) -> list[str]:
+    """The peers that are not this node itself."""
+    return [peer for peer in peers if peer not in own]
 
 
 def main() -> NoReturn:
-    """Say that there is no node yet; exit code 3."""
-    print("ringrift-p2p: this version has the game and no node yet; try: ringrift play", file=sys.stderr)
-    sys.exit(3)
+    """Run a command; an expected error is one line on standard error, and an exit code."""
+    ended(app)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """BadParameter for an option before a command: it is the command's to have it, or nobody's."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = next((it.opts[0] for it in context.command.params if it.name == name), name)
+            raise typer.BadParameter(
+                f"{option} before a command does nothing; write it after {context.invoked_subcommand}, if that has it"
+            )

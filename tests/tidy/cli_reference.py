@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from p2p.cli.main import app
+from p2p.cli.node import app as node_app
 from tests.tidy import ROOT
 
 NOTES = {
@@ -126,7 +127,7 @@ NOTES = {
         "runs. With `--json`: the loop prints what happens, one object per line (`at`, `event`, `game`, `job`, "
         "`node`, `weight`, `text`); `--status` and `--watch` print the [status](../formats/status.md); `--halt` "
         "and `--resume` print `changed` and `reason`. Exit codes: 0 after SIGTERM, `--minutes` or `--champions`, "
-        "130 after Ctrl-C, 1 when a part that it cannot do without was given up, or when `--watch` finds no loop."
+        "130 after Ctrl-C, 1 when a part that it cannot do without was given up, 3 when `--watch` finds no loop."
     ),
     "ringrift shards ls": (
         "Only manifests are read ([form](../formats/shard.md)). With `--json`: `shards` (name, game, games, samples, "
@@ -141,6 +142,33 @@ NOTES = {
         "A line of a game: number of the choice, seat, id, the plies it leads to with the forced ones after it, its "
         "flags, and the largest entries of its policy target as id:probability."
     ),
+    "ringrift daemons": (
+        "Asks a node as the commands of `ringrift-p2p` do: over HTTP with `RINGRIFT_ADMIN_TOKEN`, through the socket "
+        "of a data folder without a token."
+    ),
+    "ringrift-p2p": (
+        "How to run, ask and end a node: [the node](../how-to/node.md). Of a setting the first that says it counts: "
+        "command line, environment, `/etc/ringrift/node.conf`, `--config`, `--profile`; `--port` is short for `--set "
+        "node.port=...`, and so on. `--json` as in `ringrift loop`. Exit codes: 0 after SIGTERM, 130 after Ctrl-C, 1 "
+        "when a part that it cannot do without was given up, 2 when it cannot start. These options stand before no "
+        "command: those below have their own."
+    ),
+    "ringrift-p2p status": (
+        "Which node is asked, here and below: `--url`, else the socket of `--data-dir`, else `RINGRIFT_P2P_URL`, "
+        "`P2P_ORCHESTRATOR_URL` or `RINGRIFT_COORDINATOR_URL`, else the node of this folder, else "
+        "`http://localhost:8770`. Over HTTP `RINGRIFT_ADMIN_TOKEN` is shown where it is set. With `--json`: the "
+        "[status](../formats/status.md). Exit code 3 when no node answers, 2 when it refuses."
+    ),
+    "ringrift-p2p events": (
+        "Columns: number, time, type ([events](events.md)), source, payload. `--follow` asks every second, goes on "
+        "where it was when the node is restarted, and gives up after a minute without one. What is not kept any more "
+        "is said on standard error."
+    ),
+    "ringrift-p2p doctor": (
+        "What each line means: [the doctor](../how-to/doctor.md). Exit code 1 when a check fails; a warning is none. "
+        "With `--json`: `form` (`ringrift.doctor/1`), `ok`, `findings` (`check`, `level`: ok, warn or fail, `text`, "
+        "`advice`)."
+    ),
     "ringrift warmup": (
         "The compiled rules are kept in a folder named after the rules' source, the numba version and the "
         "CPU; the four newest versions stay on disk."
@@ -151,20 +179,17 @@ HEAD = """\
 
 Generated from the commands themselves by `python -m tests.tidy.cli_reference`.
 
-Exit codes: 0 done; 1 a check found mismatches; 2 bad input, said on standard error; 3 not in this version yet.
-"""
-FOOT = """\
-## ringrift-p2p
-
-Says that this version has no node yet; exit code 3.
+Exit codes: 0 done; 1 a check found mismatches; 2 bad input, or a refusal, said on standard error; 3 no node answers.
 """
 
 
 def commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
-    """Every command below a group, with the words that call it."""
+    """Every command below a group, with the words that call it, and the group itself where it is one too."""
     if not hasattr(command, "commands"):
         yield name, command
         return
+    if command.invoke_without_command:
+        yield name, command
     for child_name, child in command.commands.items():
         yield from commands(f"{name} {child_name}", child)
 
@@ -192,8 +217,9 @@ def section(name: str, command: Any) -> str:
 
 def cli_reference() -> str:
     """The whole page."""
-    sections = [section(name, command) for name, command in commands("ringrift", typer.main.get_command(app))]
-    return "\n".join([HEAD, *sections, FOOT])
+    lines = (("ringrift", app), ("ringrift-p2p", node_app))
+    found = [pair for name, line in lines for pair in commands(name, typer.main.get_command(line))]
+    return "\n".join([HEAD, *(section(name, command) for name, command in found)])
 
 
 if __name__ == "__main__":

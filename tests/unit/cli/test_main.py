@@ -68,12 +68,6 @@ def test_bench_prints_one_json_object():
     assert (report["game"], report["games"]) == ("square8_4p", 8)
 
 
-def test_the_node_says_that_it_is_not_built_yet():
-    done = subprocess.run([RINGRIFT.with_name("ringrift-p2p")], capture_output=True, text=True, check=False)
-    assert done.returncode == 3
-    assert "no node yet" in done.stderr
-
-
 def test_play_loads_neither_network_nor_learning_libraries():
     code = (
         "import sys; from p2p.cli.main import app; app(['play', '--agents', 'random'], standalone_mode=False)\n"

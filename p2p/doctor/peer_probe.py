@@ -1,0 +1,81 @@
+"""Probes of other nodes: whether they are reached, answer `/health`, and have our time."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Sequence
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+
+from p2p.doctor.facts import PeerFacts
+
+TOGETHER_MAX = 16  # peers that are asked at once
+PEERS_MAX = 256
+CONNECT_S = 5.0
+ANSWER_S = 10.0
+ANSWER_BYTES_MAX = 64 << 10
+HALF_SECOND = 0.5  # the header says whole seconds
+
+
+def peers_found(addresses: Sequence[str], now_s: Callable[[], float], *, tls: bool = False) -> tuple[PeerFacts, ...]:
+    """Facts about nodes by their addresses; `now_s` is the clock of this machine, unix seconds."""
+    return asyncio.run(_all(tuple(dict.fromkeys(addresses))[:PEERS_MAX], now_s, "https" if tls else "http"))
+
+
+async def _all(addresses: Sequence[str], now_s: Callable[[], float], scheme: str) -> tuple[PeerFacts, ...]:
+    places = asyncio.Semaphore(TOGETHER_MAX)
+    limit = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
+
+    async def one(session: aiohttp.ClientSession, address: str) -> PeerFacts:
+        async with places:
+            return await peer_found(session, f"{scheme}://{address}/health", address, now_s)
+
+    async with aiohttp.ClientSession(timeout=limit) as session:
+        return tuple(await asyncio.gather(*(one(session, address) for address in addresses)))
+
+
+async def peer_found(session: aiohttp.ClientSession, url: str, address: str, now_s: Callable[[], float]) -> PeerFacts:
+    """What one of them says of itself."""
+    facts = PeerFacts(address=address)
+    before = now_s()
+    try:
+        async with session.get(url, allow_redirects=False) as response:
+            middle = (before + now_s()) / 2
+            date = response.headers.get("Date", "")
+            content = await response.content.read(ANSWER_BYTES_MAX)
+    except aiohttp.InvalidURL:
+        return facts.model_copy(update={"trouble": "it is no HOST:PORT"})
+    except aiohttp.ClientConnectorError as error:
+        return facts.model_copy(update={"trouble": _reason(error)})
+    except TimeoutError:
+        return facts.model_copy(update={"trouble": f"no answer in {ANSWER_S:g} s"})
+    except (aiohttp.ClientError, OSError) as error:
+        return facts.model_copy(update={"connects": True, "trouble": str(error) or type(error).__name__})
+    health = _health(content)
+    trouble = "" if health else f"/health answers {response.status} and says nothing of a node"
+    ahead = _ahead_s(date, middle)
+    return facts.model_copy(update={"connects": True, "health": health, "ahead_s": ahead, "trouble": trouble})
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    """Why there is no connection; the text of asyncio names its own calls."""
+    number = error.os_error.errno or 0
+    return os.strerror(number) if number > 0 else error.os_error.strerror or "no connection"
+
+
+def _health(content: bytes) -> str:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return ""
+    status = found.get("status") if isinstance(found, dict) else None
+    return status if isinstance(status, str) else ""
+
+
+def _ahead_s(date: str, at_s: float) -> float | None:
+    """How far the clock behind a Date header is ahead of ours."""
+    try:
+        return parsedate_to_datetime(date).timestamp() + HALF_SECOND - at_s
+    except (ValueError, TypeError, OverflowError):
+        return None
