@@ -179,7 +179,7 @@ def test_without_a_loop_the_command_is_the_node(tmp_path, nets):
     history = json.loads((root / "data" / "rollback_history.json").read_text())
     assert [(row["trigger"], row["reason"]) for row in history] == [("manual", "weak")]
     lines = (root / "logs" / "coordination.log").read_text().splitlines()
-    events = [line.split()[3] for line in lines if " champion_" in line]
+    events = [line.split()[2] for line in lines if " champion_" in line]
     assert events == ["champion_promoted", "champion_promoted", "champion_rolled_back"]
     refused = promotion.promote(settings(root), PromoteWish(KEY, nets[1].path), said.append)
     assert refused.failure_reason == f"{nets[1].sha256[:16]} is blocked (weak); only force promotes it"
