@@ -21,7 +21,8 @@ from managers.state import LocalConsensus
 from managers.state.commands import Promote
 from managers.state.machine import StateMachine
 from p2p.http.errors import errors_as_answers
-from p2p.http.promotion_api import routes
+from p2p.http.node_api import mounted
+from p2p.http.promotion_api import promotion_handlers
 from ringrift_core.registry.admission import admit
 from tests.unit.managers.verdicts import BEGAN, GAME, KEY, added
 from tests.unit.registry.nets import NOW, SavedNet, family
@@ -60,7 +61,7 @@ def asked(
                     Promote(game=GAME, candidate=net.sha256, expected=expected, how="manual", reason="test")
                 )
             app = Application(middlewares=[errors_as_answers])
-            app.add_routes(routes(pipeline))
+            app.add_routes(mounted(promotion_handlers(pipeline)))
             desk = asyncio.create_task(pipeline.desk.run(lambda: None)) if serving else None
             try:
                 async with TestClient(TestServer(app)) as client:

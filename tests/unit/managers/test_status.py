@@ -183,8 +183,7 @@ def test_a_rollback_is_trouble_and_a_halt_is_told_with_its_reason():
 def test_gpus_are_told_as_they_are_up_to_a_bound():
     cards = tuple(Gpu(index, "H100\n", f"GPU-{index}", 80, 79, 37.0) for index in range(GPUS_MAX + 3))
     found = Resources(1, 2, 3, 4, 0.0, 0, 0, gpus=Gpus((Gpu(0, trouble="lost"), *cards), "it hangs"))
-    told = status_of(sight(Loop(), resources=found)).resources
-    assert told is not None
+    told = status_of(sight(Loop(), resources=found)).self
     assert (len(told.gpus), told.gpus_total, told.gpu_trouble) == (GPUS_MAX, GPUS_MAX + 4, "it hangs")
     assert (told.gpus[0].trouble, told.gpus[0].memory_bytes) == ("lost", None)
     assert (told.gpus[1].name, told.gpus[1].memory_free_bytes, told.gpus[1].busy_percent) == ("H100", 79, 37.0)

@@ -328,7 +328,7 @@ def test_a_hung_disk_delays_closing_only_as_agreed_and_its_proposals_are_refused
 def test_another_log_in_the_same_folder_is_refused_and_the_first_goes_on(tmp_path):
     async def run() -> None:
         async with consensus(DiskFiles(tmp_path)) as served:
-            with pytest.raises(StorageError, match="another process"):
+            with pytest.raises(StorageError, match="keeps its log there"):
                 async with consensus(DiskFiles(tmp_path)):
                     pass
             assert await served.propose(b"a", WAIT_S) == 0
