@@ -114,12 +114,12 @@ async def run_node(
         access = await asyncio.to_thread(access_of, settings.node, process_environment())
         async with running_node(settings) as pipeline:
             stop.hurry = killing(pipeline)
-            node = _Node(pipeline, access, screen, sources_of(settings) if provenance is None else provenance)
+            node = NodeShell(pipeline, access, screen, sources_of(settings) if provenance is None else provenance)
             await node.run(wish, stop)
     return stop.code
 
 
-class _Node:
+class NodeShell:
     """What stands between a pipeline and those who look at it."""
 
     def __init__(self, pipeline: Pipeline, access: Access, screen: Screen, provenance: Mapping[str, str]) -> None:

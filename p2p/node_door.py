@@ -18,6 +18,7 @@ from p2p.http.admin_api import ADMIN
 from ringrift_core.registry import ModelRegistry
 
 ORDER_S = 10.0  # for a halt to be written
+SETTLE_S = 0.05  # before it is said how a service stands that was just started
 SERVICE_S = 30.0  # for a service, and those that need it, to stop
 
 
@@ -117,6 +118,7 @@ class NodeDoor:
     async def start(self, name: str) -> None:
         """Start a service; RulesError when it cannot be."""
         self._supervisor_of(name).start(name)
+        await asyncio.sleep(SETTLE_S)
 
     async def stop(self, name: str) -> None:
         """Stop a service and those that need it; TimeoutError when one does not end."""

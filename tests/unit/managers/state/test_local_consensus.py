@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from managers.ports import BusyError, Consensus
-from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
+from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings, local_consensus
 from managers.state.log_format import RECORD_BYTES_MAX
 from ringrift_core.errors import RulesError, StorageError
 from tests.sim.faulty_files import Disk, Faults, FaultyFiles
@@ -217,6 +217,24 @@ def test_listeners_hear_of_each_record_after_it_was_applied_and_of_none_at_a_res
 
 def raising(before: State, after: State, result: int) -> None:
     raise ZeroDivisionError
+
+
+def test_what_is_read_back_is_told_to_the_one_who_asked_the_last_records_only(monkeypatch):
+    monkeypatch.setattr(local_consensus, "READ_BACK_MAX", 3)
+    told: list[tuple[State, State, int]] = []
+
+    async def run() -> None:
+        disk = Disk()
+        async with consensus(FaultyFiles(disk)) as served:
+            await propose_all(served, bodies(5))
+        log = DurableLog(FaultyFiles(disk))
+        async with LocalConsensus(History(), log, read_back=lambda *step: told.append(step)) as served:
+            assert [after[-1] for _, after, _ in told] == [b"2", b"3", b"4"]
+            assert [(len(before), result) for before, _, result in told] == [(2, 2), (3, 3), (4, 4)]
+            await served.propose(b"new", WAIT_S)
+        assert len(told) == 3
+
+    asyncio.run(run())
 
 
 def test_a_listener_that_raises_ends_the_service_and_refuses_its_proposal():
