@@ -143,7 +143,10 @@ class NodeSettings(Section):
 
     host: Host = Field(default="127.0.0.1", description="address that the node listens at; 0.0.0.0: at every one")
     port: int = Field(
-        default=8770, ge=1, le=PORT_MAX, description="port that the node listens at; the one after it is its consensus'"
+        default=8770,
+        ge=0,
+        le=PORT_MAX,
+        description="port that the node listens at; the one after it is its consensus'; 0: none (`ringrift-p2p`: any)",
     )
     peers: Annotated[tuple[Address, ...], AfterValidator(each_once)] = Field(
         default=(),

@@ -5,7 +5,7 @@ reported at once and left alone for a while, because a person may have put it th
 again and the strange file becomes the backup.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,6 +41,7 @@ class ModelInstaller:
         self.registry = ModelRegistry(folder.models)
         self._strange: dict[str, float] = {}  # since when, by configuration
         self._staged: dict[str, str] = {}  # what the staging folder holds, by configuration
+        self.verified: Mapping[str, str] = {}  # digest of the canonical file as last seen, by configuration
 
     def repair(self, now: float) -> tuple[Finding, ...]:
         """Finish or take away what an earlier life that was killed has left in the registry; before jobs begin."""
@@ -81,6 +82,7 @@ class ModelInstaller:
         if present is None or present.sha256 != reign.sha256:
             version = self.registry.find(reign.sha256)
             self.registry.install(key, version.version, now, reign.reason or reign.kind, force=True)
+            self._saw(learner.game, reign.sha256)
             yield Finding(learner.game, "installed", f"{reign.kind}: {reign.reason}", reign.sha256)
         if self._settings.promotion.sync_staging:
             self._sync_staging(key, reign.sha256)
@@ -93,6 +95,7 @@ class ModelInstaller:
         except StorageError as error:
             yield Finding(learner.game, "failed", str(error))
             return
+        self._saw(learner.game, found)
         if present is None or found == present.sha256 or present.sha256 != learner.champion:
             self._strange.pop(learner.game, None)
             return
@@ -109,7 +112,13 @@ class ModelInstaller:
             yield Finding(learner.game, "failed", f"{text}; {error}", found)
             return
         del self._strange[learner.game]
+        self._saw(learner.game, present.sha256)
         yield Finding(learner.game, "installed", f"{text}; installed again", present.sha256)
+
+    def _saw(self, game: str, sha256: str | None) -> None:
+        """Another thread may read what is known at any time."""
+        others = {name: digest for name, digest in self.verified.items() if name != game}
+        self.verified = others if sha256 is None else {**others, game: sha256}
 
     def _sync_staging(self, key: ConfigKey, sha256: str) -> None:
         """Copy a champion from the registry to the staging folder, once."""

@@ -25,6 +25,7 @@ from managers.curriculum import curriculum_weights
 from managers.data_counter import DataCounter
 from managers.decision import Decision, Wait
 from managers.dispatcher import Dispatcher
+from managers.event_journal import EventJournal
 from managers.feedback_loop_controller import FeedbackLoopController
 from managers.gpu_probe import GpuProbe
 from managers.job_manager import JobManager, NodeIdentity, OnReport
@@ -129,6 +130,8 @@ class Pipeline:
         self.rollbacks = RollbackManager(settings)
         self.training = TrainingCoordinator(settings)
         self.router = router
+        self.journal = EventJournal()  # or, put here before the start, one that has what was read back
+        router.watch(lambda event: self.journal.append(event, consensus.state.seq))
         self.report_listeners: list[OnReport] = []  # each is called with every report of a job; it must not raise
         self._events = NodeEvents(router, settings.node.node_id, time.monotonic)
         self.jobs = JobManager(self.identity, settings, folder, launcher, self.proposer, self._reported)
@@ -177,6 +180,13 @@ class Pipeline:
         if name not in self._proposers:
             self._proposers[name] = self._new_proposer(name)
         return self._proposers[name]
+
+    @property
+    def silent(self) -> Mapping[str, str]:
+        """Other nodes that were not heard for a whole lease, and for how long."""
+        found = dict(self._reaper.silent(self.consensus.state, time.monotonic()))
+        found.pop(self.identity.node, None)
+        return found
 
     @property
     def waits(self) -> tuple[Wait, ...]:
@@ -408,6 +418,7 @@ class Pipeline:
             listener(job, report)
 
     def _changed(self, before: ClusterState, after: ClusterState, result: Result) -> None:
+        self.journal.advance(after.seq)
         self._events.changed(before, after, result)
         if result.accepted:
             for event in self._wakes:

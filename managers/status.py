@@ -4,48 +4,67 @@ Some milliseconds of computing per configuration, so not for the event loop's th
 """
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 from config.schema import Settings
+from managers.cluster_rows import champion_rows, distributions, elo_of, node_rows, promotion_status
 from managers.decision import Wait
+from managers.event_journal import Entry
 from managers.health import Health
 from managers.job_progress import progress_text
 from managers.milestones import Outlook, milestones_of
 from managers.model_installer import Finding
 from managers.outcomes import Outcome
+from managers.pipeline import LEADER, LOOK_S
 from managers.ports import Report, Usage
+from managers.promotion_desk import Ticket
 from managers.resource_watch import Resources
 from managers.runtime.service import ServiceStatus
 from managers.selfplay_scheduler import SelfplayScheduler
 from managers.signal_computer import UnifiedSignalComputer
 from managers.state.cluster_state import ClusterState
-from managers.state.jobs import Job
+from managers.state.jobs import Job, JobStatus
 from managers.state.learners import Learner, Reign
+from managers.state.members import Role
 from managers.state.tally import champions_of
 from managers.state.tasks import GauntletOutcome, TrainingOutcome
 from managers.status_records import (
     CANDIDATES_MAX,
+    DAEMONS_MAX,
+    EVENTS_MAX,
     FINDINGS_MAX,
     GPUS_MAX,
     JOBS_MAX,
     OUTCOMES_MAX,
-    SERVICES_MAX,
+    PEERS_MAX,
+    REQUESTS_MAX,
     WAITS_MAX,
     CandidateStatus,
     ChampionStatus,
+    DaemonRow,
     FindingRow,
     GameStatus,
     GpuRow,
     JobStatusRow,
-    ResourceStatus,
-    ServiceRow,
+    LoopRow,
+    SelfStatus,
     Status,
+    Versions,
     WaitStatus,
     WinRate,
+    WorkQueue,
 )
+from managers.versions import PRESENT
 
 WELL = Health(status="ok")
+LOOPS = {  # of the documents: the daemon that does it here; EloSyncLoop and AutoScalingLoop have nothing to do
+    "JobReaperLoop": "JOB_REAPER",
+    "QueuePopulatorLoop": "QUEUE_POPULATOR",
+    "IdleDetectionLoop": "DISPATCHER",
+    "ValidationLoop": "FEEDBACK_LOOP",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +96,37 @@ class Sight:
     work: Mapping[str, Work] = field(default_factory=dict)
     games_per_h: Mapping[str, float | None] = field(default_factory=dict)
     recent: tuple[Outcome, ...] = ()
+    events: tuple[Entry, ...] = ()
+    requests: tuple[Ticket, ...] = ()  # to promote, the oldest first
+    installed: Mapping[str, str] = field(default_factory=dict)  # digests of canonical files here, by configuration
+    silent: Mapping[str, str] = field(default_factory=dict)  # other nodes that are not heard
+    addresses: tuple[str, ...] = ()
+    versions: Versions = PRESENT
     notes: tuple[str, ...] = ()
 
 
 def status_of(sight: Sight) -> Status:
     """How the loop stands."""
-    state, games = sight.state, _Games(sight)
+    state, node = sight.state, sight.settings.node.node_id
+    games = _Games(sight)
+    rows = tuple(games.game(game) for game in sight.games)
+    others = tuple(it for it in node_rows(state, node, sight.silent, sight.versions) if not it.self)
+    alive = tuple(it.node_id for it in others if it.alive)
+    leader = state.roles.get(LEADER)
     return Status(
         running=sight.running,
-        node=sight.settings.node.node_id,
+        node_id=node,
+        role=_role(sight, leader),
+        leader_id=None if leader is None or not sight.running else leader.node,
+        term=None,
+        epoch=0 if leader is None else leader.seq,
+        cluster_id=None,
+        alive_peers=alive,
+        alive_hosts=alive,
+        alive_peer_count=len(alive),
+        peers=others[:PEERS_MAX],
+        self=_own(sight),
+        versions=sight.versions,
         session=sight.session,
         pid=sight.pid,
         data_dir=str(sight.settings.node.data_dir.absolute()),
@@ -95,14 +136,21 @@ def status_of(sight: Sight) -> Status:
         health=sight.health,
         halt=state.halt,
         clock_apart_s=sight.clock_apart_s,
-        games=tuple(games.game(game) for game in sight.games),
-        jobs=tuple(_job(job, sight.work.get(job.id)) for job in _first_those_that_run(state)[:JOBS_MAX]),
+        games=rows,
+        champions=champion_rows(rows),
+        current_net={row.game: row.current for row in rows if row.current is not None},
+        elo={game: elo_of(state.learner(game)) for game in sight.games},
+        jobs=tuple(job_row(job, sight.work.get(job.id)) for job in _first_those_that_run(state)[:JOBS_MAX]),
         jobs_total=len(state.jobs.active),
-        services=tuple(_service(it) for it in sight.services[:SERVICES_MAX]),
+        work_queue=_queue(state),
+        promotion_status=promotion_status(state, sight.settings, sight.games, sight.requests[-REQUESTS_MAX:]),
+        model_distribution=distributions(state, node, sight.installed),
+        daemons={it.name: daemon_row(it) for it in sight.services[:DAEMONS_MAX]},
+        loops=dict(_loops(sight)),
         waits=tuple(WaitStatus(game=it.game, what=it.what, why=it.why) for it in sight.waits[:WAITS_MAX]),
         findings=tuple(FindingRow(game=it.game, what=it.what, text=it.text) for it in sight.findings[:FINDINGS_MAX]),
-        resources=_resources(sight.resources),
         recent=sight.recent[-OUTCOMES_MAX:],
+        recent_events=tuple(entry.row for entry in sight.events[-EVENTS_MAX:]),
         notes=sight.notes,
     )
 
@@ -236,7 +284,8 @@ def _first_those_that_run(state: ClusterState) -> list[Job]:
     return sorted(state.jobs.active.values(), key=lambda job: (job.started_at is None, job.queued_at))
 
 
-def _job(job: Job, work: Work | None) -> JobStatusRow:
+def job_row(job: Job, work: Work | None) -> JobStatusRow:
+    """A job in a list."""
     usage = None if work is None else work.usage
     return JobStatusRow(
         id=job.id,
@@ -254,9 +303,9 @@ def _job(job: Job, work: Work | None) -> JobStatusRow:
     )
 
 
-def _service(service: ServiceStatus) -> ServiceRow:
-    return ServiceRow(
-        name=service.name,
+def daemon_row(service: ServiceStatus) -> DaemonRow:
+    """A service under `daemons`."""
+    return DaemonRow(
         state=service.state.value,
         critical=service.critical,
         stalled=service.stalled,
@@ -265,10 +314,51 @@ def _service(service: ServiceStatus) -> ServiceRow:
     )
 
 
-def _resources(found: Resources | None) -> ResourceStatus | None:
+def _role(sight: Sight, leader: Role | None) -> str:
+    if not sight.running or leader is None:
+        return "none"
+    mine = (leader.node, leader.session) == (sight.settings.node.node_id, sight.session)
+    return "leader" if mine else "follower"
+
+
+def _queue(state: ClusterState) -> WorkQueue:
+    jobs = state.jobs.active.values()
+    found = Counter(job.status for job in jobs)
+    return WorkQueue(
+        queued=found[JobStatus.QUEUED],
+        assigned=found[JobStatus.LEASED],
+        running=found[JobStatus.RUNNING],
+        by_kind=dict(Counter(job.kind for job in jobs)),
+    )
+
+
+def _loops(sight: Sight) -> Iterator[tuple[str, LoopRow]]:
+    """The documents' loops that there are."""
+    services = {service.name: service for service in sight.services}
+    for name, daemon in LOOPS.items():
+        service = services.get(daemon)
+        if service is not None:
+            age_s = service.progress_age_s
+            last = None if age_s is None else sight.now - age_s
+            yield name, LoopRow(daemon=daemon, interval_s=LOOK_S, last_run_at=last, state=service.state.value)
+
+
+def _own(sight: Sight) -> SelfStatus:
+    member, found = sight.state.members.get(sight.settings.node.node_id), sight.resources
+    cores, addresses = 0 if member is None else member.cores, sight.addresses
     if found is None:
-        return None
-    return ResourceStatus(
+        return SelfStatus(
+            cores=cores,
+            addresses=addresses,
+            disk_free_bytes=None,
+            disk_bytes=None,
+            memory_free_bytes=None,
+            memory_bytes=None,
+            cpu_percent=None,
+        )
+    return SelfStatus(
+        cores=cores,
+        addresses=addresses,
         disk_free_bytes=found.disk_free_bytes,
         disk_bytes=found.disk_bytes,
         memory_free_bytes=found.memory_free_bytes,

@@ -15,7 +15,7 @@ from managers.pipeline import Pipeline
 from managers.runtime.service import ServiceStatus
 from managers.state.cluster_state import ClusterState, Result
 from managers.status import Sight, Work, status_of
-from managers.status_records import OUTCOMES_MAX, Status, encode_status
+from managers.status_records import EVENTS_MAX, OUTCOMES_MAX, Status, encode_status
 
 Monotonic = Callable[[], float]
 Services = Callable[[], Iterable[ServiceStatus]]
@@ -46,6 +46,7 @@ class StatusBoard:
         self._recent: deque[Outcome] = deque(maxlen=OUTCOMES_MAX)
         self._concerns: Mapping[str, str] = {}
         self._notes: tuple[str, ...] = ()
+        self.addresses: tuple[str, ...] = ()  # where the node listens
         self._maker = ThreadPoolExecutor(1, "status")
         self.status, self.content = _made(self._sight())
         pipeline.consensus.on_applied(self._applied)
@@ -71,6 +72,11 @@ class StatusBoard:
         self.status, self.content = await loop.run_in_executor(self._maker, _made, sight)
         self._compare(self.status)
 
+    @property
+    def uptime_s(self) -> float:
+        """Since this life began."""
+        return self._monotonic() - self._began
+
     def close(self) -> None:
         """No status is made any more."""
         self._maker.shutdown(wait=False, cancel_futures=True)
@@ -88,7 +94,7 @@ class StatusBoard:
             session=pipeline.identity.session,
             running=True,
             pid=self._pid,
-            uptime_s=self._monotonic() - self._began,
+            uptime_s=self.uptime_s,
             health=self.health(),
             clock_apart_s=self._apart_s(),
             services=tuple(self._services()),
@@ -98,6 +104,11 @@ class StatusBoard:
             work={name: Work(dict(it.progress), usage.get(name)) for name, it in pipeline.jobs.running.items()},
             games_per_h={game: rate.per_h(now) for game, rate in self._rates.items()},
             recent=tuple(self._recent),
+            events=pipeline.journal.latest(EVENTS_MAX),
+            requests=tuple(pipeline.desk.tickets.values()),
+            installed=pipeline.installer.verified,
+            silent=pipeline.silent,
+            addresses=self.addresses,
             notes=self._notes,
         )
 
@@ -128,8 +139,8 @@ def concerns_of(status: Status) -> dict[str, str]:
         found["health"] = "; ".join(status.health.reasons)
     if status.health.degraded:
         found["services"] = "; ".join(status.health.degraded)
-    if status.resources is not None and status.resources.unfit:
-        found["resources"] = f"no jobs are started: {status.resources.unfit}"
+    if status.self.unfit:
+        found["resources"] = f"no jobs are started: {status.self.unfit}"
     return found
 
 

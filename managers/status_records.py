@@ -1,24 +1,30 @@
-"""What people and scripts read of a loop: `/status`, `--status --json` (docs/formats/status.md).
+"""What people and scripts read of a node: `/status`, `--status --json` (docs/formats/status.md).
 
 Times are unix seconds, `in_s` and `uptime_s` seconds; lists are bounded, texts are cut.
 """
 
 from typing import Literal
 
+from managers.event_journal import EventRow
 from managers.health import Health
 from managers.line import Line
 from managers.outcomes import Outcome
+from managers.promotion_desk import Ticket
+from managers.promotion_result import PromotionResult
 from managers.state.members import Halt
 from managers.state.record import Record
 
-FORM = "ringrift.status/1"
+FORM = "ringrift.status/2"
 STATUS_BYTES_MAX = 256 << 10
 CANDIDATES_MAX = 5  # of a configuration, the latest
 JOBS_MAX = 100
-SERVICES_MAX = 64
+DAEMONS_MAX = 64
 WAITS_MAX = 100
 FINDINGS_MAX = 50
 OUTCOMES_MAX = 30
+EVENTS_MAX = 30
+REQUESTS_MAX = 10  # to promote, the latest
+PEERS_MAX = 50  # unless all of them are asked for
 GPUS_MAX = 16
 
 
@@ -127,15 +133,94 @@ class JobStatusRow(Record):
     rss_bytes: int | None
 
 
-class ServiceRow(Record):
-    """A part of the loop."""
+class DaemonRow(Record):
+    """A supervised part of the node."""
 
-    name: str
     state: str
     critical: bool
     stalled: bool
     restarts: int
     last_error: Line
+
+
+class LoopRow(Record):
+    """A periodic loop under the documents' name, and the daemon that does it."""
+
+    daemon: str
+    interval_s: float
+    last_run_at: float | None
+    state: str
+
+
+class WorkQueue(Record):
+    """Jobs that have not ended, counted."""
+
+    queued: int
+    assigned: int  # to a node that has not begun
+    running: int
+    by_kind: dict[str, int]
+
+
+class PromotionGame(Record):
+    """What a configuration waits for."""
+
+    waiting: str | None  # a net that has passed, else one whose gauntlet is not over
+    thresholds: dict[str, float]  # share of first places that must be exceeded, by opponent
+
+
+class PromotionStatus(Record):
+    """Verdicts and wishes."""
+
+    last_evaluation: PromotionResult | None
+    requests: tuple[Ticket, ...]  # the latest first
+    games: dict[str, PromotionGame]
+
+
+class Distribution(Record):
+    """Where a champion's net is."""
+
+    nodes: tuple[str, ...]  # whose canonical file has its digest
+    missing: tuple[str, ...]
+
+
+class EloStatus(Record):
+    """Latest Elo, with the gate's search."""
+
+    champion: float | None
+    best: float | None  # of all nets of the configuration
+
+
+class ChampionRow(Record):
+    """A champion in short."""
+
+    sha256: str
+    version: int
+    elo: float | None
+    since: float
+
+
+class Versions(Record):
+    """What a node runs."""
+
+    ringrift: str
+    protocol: int  # of what nodes say to each other; 0: nothing yet
+    rules: str  # digest of what the rules do
+    python: str
+
+
+class NodeRow(Record):
+    """A member of the cluster."""
+
+    node_id: str
+    self: bool  # the node that says so
+    session: int
+    cores: int  # for jobs
+    gpus: int
+    memory_bytes: int
+    alive: bool
+    draining: bool
+    joined_at: float
+    versions: Versions | None  # None: not told
 
 
 class FindingRow(Record):
@@ -158,15 +243,17 @@ class GpuRow(Record):
     trouble: Line  # why it cannot be used
 
 
-class ResourceStatus(Record):
-    """The machine."""
+class SelfStatus(Record):
+    """The node's machine, and where the node is reached."""
 
-    disk_free_bytes: int
-    disk_bytes: int
-    memory_free_bytes: int
-    memory_bytes: int
-    cpu_percent: float
-    unfit: Line  # why no job is started here
+    cores: int  # for jobs
+    addresses: tuple[Line, ...]  # where it listens
+    disk_free_bytes: int | None  # this and the following are None until the first look
+    disk_bytes: int | None
+    memory_free_bytes: int | None
+    memory_bytes: int | None
+    cpu_percent: float | None
+    unfit: Line = ""  # why no job is started here
     gpus: tuple[GpuRow, ...] = ()  # that this node may use
     gpus_total: int = 0
     gpu_trouble: Line = ""  # why nothing, or nothing new, is known of them
@@ -176,8 +263,19 @@ class Status(Record):
     """Everything."""
 
     form: str = FORM
-    running: bool  # False: read from the folder, no loop works there
-    node: str
+    running: bool  # False: read from the folder, no node works there
+    node_id: str
+    role: str  # leader or follower; none: it does not run
+    leader_id: str | None
+    term: int | None  # of Raft; None in a cluster of one
+    epoch: int  # seq at which the leader took office
+    cluster_id: str | None  # None in a cluster of one
+    alive_peers: tuple[str, ...]  # other nodes that are alive
+    alive_hosts: tuple[str, ...]  # where those are reached
+    alive_peer_count: int
+    peers: tuple[NodeRow, ...]  # the other nodes
+    self: SelfStatus
+    versions: Versions
     session: int
     pid: int | None
     data_dir: str
@@ -186,15 +284,22 @@ class Status(Record):
     seq: int
     health: Health
     halt: Halt | None
-    clock_apart_s: float  # how much the machine's clock is ahead of the loop's
+    clock_apart_s: float  # how much the machine's clock is ahead of the node's
     games: tuple[GameStatus, ...]
+    champions: dict[str, ChampionRow]  # by configuration, as are the next two
+    current_net: dict[str, str]
+    elo: dict[str, EloStatus]
     jobs: tuple[JobStatusRow, ...]
     jobs_total: int
-    services: tuple[ServiceRow, ...]
+    work_queue: WorkQueue
+    promotion_status: PromotionStatus
+    model_distribution: dict[str, Distribution]  # by digest of a champion
+    daemons: dict[str, DaemonRow]
+    loops: dict[str, LoopRow]
     waits: tuple[WaitStatus, ...]
     findings: tuple[FindingRow, ...]
-    resources: ResourceStatus | None
-    recent: tuple[Outcome, ...]  # the latest last
+    recent: tuple[Outcome, ...]  # what happened lately, for people; the latest last
+    recent_events: tuple[EventRow, ...]  # the same for programs, and more
     notes: tuple[Line, ...] = ()  # what was found at the start, such as a port that was taken
 
 
@@ -203,8 +308,10 @@ def encode_status(status: Status) -> bytes:
     content = status.model_dump_json().encode()
     share = 2
     while len(content) > STATUS_BYTES_MAX and share <= JOBS_MAX * 2:
-        names = ("jobs", "waits", "findings", "recent", "services", "notes")
-        cut = {name: getattr(status, name)[: len(getattr(status, name)) // share] for name in names}
-        content = status.model_copy(update=cut).model_dump_json().encode()
+        names = ("jobs", "waits", "findings", "recent", "recent_events", "peers", "notes")
+        cut: dict[str, object] = {name: getattr(status, name)[: len(getattr(status, name)) // share] for name in names}
+        wishes = status.promotion_status
+        few = wishes.model_copy(update={"requests": wishes.requests[: REQUESTS_MAX // share]})
+        content = status.model_copy(update={**cut, "promotion_status": few}).model_dump_json().encode()
         share *= 2
     return content

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from config.environment import ConfigError
 from config.schema import Settings
+from managers.event_journal import EventJournal
 from managers.launcher.local_launcher import LauncherSettings, LocalLauncher
 from managers.node_folder import NodeFolder
 from managers.pipeline import EVERYTHING, Duty, Pipeline
@@ -18,12 +19,21 @@ from ringrift_core.storage import prepare_folder
 
 
 @asynccontextmanager
-async def opened_state(settings: Settings) -> AsyncIterator[LocalConsensus[ClusterState, Result]]:
-    """The state of a node's folder, which nobody else may have open; StorageError says who or what is in the way."""
+async def opened_state(
+    settings: Settings, journal: EventJournal | None = None
+) -> AsyncIterator[LocalConsensus[ClusterState, Result]]:
+    """The state of a node's folder, which nobody else may have open; StorageError says who or what is in the way.
+
+    A journal gets the events of the last records.
+    """
     folder = NodeFolder(settings.node.data_dir.absolute())
     prepare_folder(folder.root)
     form = LogSettings(compact_records=settings.log.snapshot_records, compact_bytes=settings.log.snapshot_bytes)
-    async with LocalConsensus(StateMachine(), DurableLog(DiskFiles(folder.log)), form) as consensus:
+    read_back = None if journal is None else journal.read_back
+    log = DurableLog(DiskFiles(folder.log))
+    async with LocalConsensus(StateMachine(), log, form, read_back=read_back) as consensus:
+        if journal is not None:
+            journal.begin(consensus.state.seq)
         yield consensus
 
 
@@ -44,7 +54,8 @@ async def running_node(settings: Settings, *, duty: Duty = EVERYTHING) -> AsyncI
 async def _node(settings: Settings, duty: Duty) -> AsyncIterator[Pipeline]:
     """The same; errors come in the groups of its tasks."""
     folder = NodeFolder(settings.node.data_dir.absolute())
-    async with opened_state(settings) as consensus:
+    journal = EventJournal()
+    async with opened_state(settings, journal) as consensus:
         settings = named_as_before(settings, consensus.state)
         clock = SteadyClock(at_least=consensus.state.now)
         member = consensus.state.members.get(settings.node.node_id)
@@ -54,18 +65,11 @@ async def _node(settings: Settings, duty: Duty) -> AsyncIterator[Pipeline]:
         async with (
             EventRouter(settings.node.node_id, str(session), clock, trace=debug) as router,
             LocalLauncher(folder.jobs, folder.logs / "jobs", watch) as launcher,
-            Pipeline(
-                settings,
-                consensus,
-                launcher,
-                folder,
-                clock,
-                session=session,
-                router=router,
-                duty=duty,
-            ) as pipeline,
         ):
-            yield pipeline
+            pipeline = Pipeline(settings, consensus, launcher, folder, clock, session=session, router=router, duty=duty)
+            pipeline.journal = journal
+            async with pipeline:
+                yield pipeline
 
 
 def named_as_before(settings: Settings, state: ClusterState) -> Settings:

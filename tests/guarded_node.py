@@ -14,10 +14,11 @@ from aiohttp import web
 
 from p2p.http.connection_limits import Acceptor, ConnectionLimits, limited_runner
 from p2p.http.errors import body_of, errors_as_answers
+from p2p.http.forms import EmptyForm
 from p2p.http.guard import PRINCIPAL, SENDER, Gate, guard
-from p2p.http.loop_api import EmptyForm
+from p2p.http.node_api import mounted
 from p2p.http.refusal_log import RefusalLog
-from p2p.http.session_api import session_routes
+from p2p.http.session_api import session_handlers
 from p2p.identity.credentials import Credentials, Token
 from p2p.identity.envelope import HEADER, NONCE_BYTES, Address, Call, Known, Verifier, seal
 from p2p.identity.node_key import NodeKey
@@ -96,7 +97,7 @@ class Node:
         app.add_routes([web.get(path, self.handle) for path in questions])
         orders = ("/admin/halt", "/admin/promote", "/admin/{anything}", "/secrets")
         app.add_routes([web.post(path, self.handle) for path in orders])
-        app.add_routes(session_routes(gate, secrets.token_bytes))
+        app.add_routes(mounted(session_handlers(gate, secrets.token_bytes)))
         return app
 
     def envelope(

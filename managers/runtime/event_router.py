@@ -28,6 +28,7 @@ from managers.runtime.task_group import leave
 from ringrift_core.errors import RulesError
 
 EVERYTHING = "*"
+WATCHERS_MAX = 8
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +119,7 @@ class EventRouter:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._letters: deque[DeadLetter] = deque(maxlen=self._settings.dead_letters_max)
         self._by_type: Counter[str] = Counter()
+        self._watchers: list[Callable[[Event], None]] = []
         self._duplicates = self._gone_delivered = self._gone_failures = self._gone_dropped = 0
         self._inbox: deque[Event] = deque()
         self._inbox_lock = threading.Lock()  # held for a moment only
@@ -206,6 +208,15 @@ class EventRouter:
             self._hand_over(event)
         return Published(event)
 
+    def watch(self, watcher: Callable[[Event], None]) -> None:
+        """Call it with every event that is published, on the loop's thread and before any subscriber has it.
+
+        It must be quick and must not raise. RulesError for more watchers than there may be.
+        """
+        if len(self._watchers) >= WATCHERS_MAX:
+            raise RulesError(f"a router has at most {WATCHERS_MAX} watchers")
+        self._watchers.append(watcher)
+
     def get_recent_events(self, limit: int = 100) -> list[Event]:
         """The last events published here, oldest first."""
         return list(self._history)[-limit:] if limit > 0 else []
@@ -265,6 +276,8 @@ class EventRouter:
         self._by_type[event.type.value] += 1
         if self._trace:
             logger.info("event %s %s from %s: %s", event.type, event.event_id, event.source, event.payload)
+        for watcher in self._watchers:
+            watcher(event)
         if not self._closed:
             for entry in self._entries.values():
                 if event.type in entry.topics or EVERYTHING in entry.topics:

@@ -27,6 +27,7 @@ R_co = TypeVar("R_co", covariant=True)
 Listener = Callable[[S, S, R], None]
 SLOW_S = 30.0  # a write that takes longer is trouble
 LISTENERS_MAX = 16  # they run on the loop's thread after every record
+READ_BACK_MAX = 2000  # records that are told when they are read back, the last ones
 LOGGER = logging.getLogger(__name__)
 
 
@@ -72,8 +73,17 @@ class LocalConsensus(Consensus[S, R]):
     raises, which they must not.
     """
 
-    def __init__(self, machine: Machine[S, R], log: DurableLog | None, settings: LogSettings | None = None) -> None:
+    def __init__(
+        self,
+        machine: Machine[S, R],
+        log: DurableLog | None,
+        settings: LogSettings | None = None,
+        *,
+        read_back: Listener[S, R] | None = None,
+    ) -> None:
+        """`read_back` is told of the last READ_BACK_MAX records that are read at the start, by the writer thread."""
         self._machine = machine
+        self._read_back = read_back
         self._log = log
         self._settings = settings or LogSettings()
         self._state = machine.initial()
@@ -112,7 +122,7 @@ class LocalConsensus(Consensus[S, R]):
         """Call it with the states before and after and the result, after each record applied from now on.
 
         Listeners are called in the order in which they came and must not raise. Records read back at the start are no
-        news to anybody and are not told.
+        news to anybody and are told to `read_back` alone.
         """
         if len(self._listeners) >= LISTENERS_MAX:
             raise RulesError(f"{LISTENERS_MAX} listeners are the most")
@@ -253,8 +263,12 @@ class LocalConsensus(Consensus[S, R]):
         for text in found.damaged:
             LOGGER.error("%s; the snapshot before it and its records were read instead", text)
         state = self._machine.initial() if found.snapshot is None else self._machine.load(found.snapshot)
-        for body in found.records:
-            state, _ = self._machine.apply(state, body)
+        first_told = len(found.records) - READ_BACK_MAX
+        for index, body in enumerate(found.records):
+            before = state
+            state, result = self._machine.apply(before, body)
+            if self._read_back is not None and index >= first_told:
+                self._read_back(before, state, result)
         return state, found.number + len(found.records)
 
     async def _close(self) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from managers.state.cluster_state import Result
     from managers.state.commands import HaltAll, ResumeAll
     from managers.status_records import Status
-    from p2p.loop import Screen
+    from p2p.node import Screen
 
 NO_TERMINAL_WIDTH = 140  # columns
 ORDER = {"halt": "halted", "resume": "goes on"}
@@ -126,7 +126,7 @@ def run(
     from managers.runtime import ServiceFailedError
     from managers.state.log_files import InUseError
     from p2p.coordination_log import logging_to
-    from p2p.loop import LoopWish, run_loop
+    from p2p.node import NodeWish, run_node
     from ringrift_core.errors import RingriftError
 
     if (refusal := memory_refusal(settings)) is not None:
@@ -139,7 +139,7 @@ def run(
             stack.enter_context(logging_to(logs, debug=settings.monitoring.debug))
             screen = screen_of(stack, plain=plain, as_json=as_json)
             screen.say(f"learning {', '.join(settings.games)} in {settings.node.data_dir.absolute()}; Ctrl-C ends it")
-            return answer_of(run_loop(settings, LoopWish(minutes, champions), screen))
+            return answer_of(run_node(settings, NodeWish(minutes, champions), screen))
     except InUseError:
         refuse_second(settings)
         raise
@@ -294,7 +294,7 @@ async def ordered(settings: "Settings", name: str, reason: str) -> tuple[bool, s
     except NotRunning:
         refuse_stranger(settings)
     from managers.state.commands import HaltAll, ResumeAll
-    from p2p.http.loop_api import ADMIN
+    from p2p.http.admin_api import ADMIN
 
     result = await written(settings, HaltAll(by=ADMIN, reason=reason) if name == "halt" else ResumeAll(by=ADMIN))
     return result.accepted, result.reason

@@ -56,7 +56,7 @@ def elo_text(champion: ChampionStatus) -> str:
 
 
 def _head(status: Status) -> Text:
-    head = Text(f"RingRift loop {one_line(status.node)}", "bold")
+    head = Text(f"RingRift loop {one_line(status.node_id)}", "bold")
     if status.running:
         head.append(f"  process {status.pid}, up {span(status.uptime_s)}, seq {status.seq}", "dim")
     else:

@@ -18,9 +18,10 @@ from p2p.http.json_body import check_json, read_body
 from p2p.http.origin import LOOPBACK_NAMES, SOCKET_NAMES, Host, Page, host_of, page_of
 from p2p.http.peer import Door, Peer, peer_of
 from p2p.http.refusal_log import RefusalLog
+from p2p.http.routes import Route, methods_at, route_of, shape
 from p2p.identity.credentials import Credentials, bearer_of
 from p2p.identity.envelope import HEADER, Call, Verifier
-from p2p.identity.principals import EVERYBODY, Principal, Route, methods_at, route_of, shape
+from p2p.identity.principals import EVERYBODY, Principal
 from p2p.identity.refusal import Refusal
 from p2p.identity.sessions import Sessions, cookie_name
 

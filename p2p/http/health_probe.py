@@ -3,13 +3,19 @@
 from collections.abc import Callable, Iterable
 
 import aiohttp
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from managers.health import Health
 from managers.ports import ProbedHealth, ProbeError
 
 ANSWER_BYTES_MAX = 64 << 10
 FAILING = 503  # `/health` of a node that fails has a body too
+
+
+class _Said(Health):
+    """What of an answer counts here; other versions say more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class HttpNodeProbe:
@@ -39,7 +45,7 @@ class HttpNodeProbe:
         except (aiohttp.ClientError, OSError) as error:
             raise ProbeError(f"{url} cannot be asked: {str(error) or type(error).__name__}") from error
         try:
-            said = Health.model_validate_json(content)
+            said = _Said.model_validate_json(content)
         except ValidationError:
             raise ProbeError(f"{url} answers something else than this version expects") from None
         return ProbedHealth(said.status, said.reasons, said.degraded)

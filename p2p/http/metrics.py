@@ -14,6 +14,7 @@ from config.schema import BOARD_TYPES
 from managers.state.cluster_state import ClusterState
 from managers.state.jobs import JobStatus
 from managers.status_records import GameStatus, Status
+from p2p.http.request_metrics import NOTHING, RequestCounts
 
 GAMES = tuple(f"{board}_{players}p" for board in BOARD_TYPES for players in (2, 3, 4))
 ENDS = ("succeeded", "failed", "cancelled", "lost")  # of trainings
@@ -21,12 +22,13 @@ TRIGGERS = ("manual", "auto_elo", "auto_error")
 DIGEST_CHARS = 16  # of a net, in labels
 
 
-class LoopCollector:
+class NodeCollector:
     """One scrape."""
 
-    def __init__(self, status: Status, state: ClusterState) -> None:
+    def __init__(self, status: Status, state: ClusterState, counts: RequestCounts) -> None:
         self._status = status
         self._state = state
+        self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
         """Every metric with its samples."""
@@ -34,10 +36,11 @@ class LoopCollector:
         yield from self._of_games()
         yield from self._of_models()
         yield from self._of_the_node()
+        yield from self._of_http()
 
     def _counters(self) -> Iterator[Metric]:
         synced = counter("games_synced", "Games of each node, counted over its whole life.", ("host",))
-        hosts: dict[str, int] = {self._status.node: 0}
+        hosts: dict[str, int] = {self._status.node_id: 0}
         for learner in self._state.learners.values():
             for node, count in learner.data.items():
                 hosts[node] = hosts.get(node, 0) + count.games
@@ -97,6 +100,17 @@ class LoopCollector:
         yield plain("work_queue_pending", "Jobs that wait for a node.", waiting)
         yield plain("uptime_seconds", "Since this life of the node began.", self._status.uptime_s)
 
+    def _of_http(self) -> Iterator[Metric]:
+        requests = counter("http_requests", "Requests that were answered.", ("route", "method", "status"))
+        for labels, count in self._counts.requests.items():
+            requests.add_metric(labels, count)
+        yield requests
+        refusals = counter("http_refusals", "Requests and connections that were not let through.", ("code",))
+        for code, count in self._counts.refusals.items():
+            refusals.add_metric([code], count)
+        yield refusals
+        yield plain("event_loop_lag_seconds", "Longest delay of the event loop in the last minute.", self._counts.lag_s)
+
     def _tally(self, game: str, name: str) -> int:
         learner = self._state.learners.get(game)
         return 0 if learner is None else learner.tally.get(name, 0)
@@ -105,10 +119,10 @@ class LoopCollector:
         return self._tally(game, "promotion.gate") + self._tally(game, "promotion.manual")
 
 
-def metrics_text(status: Status, state: ClusterState) -> bytes:
+def metrics_text(status: Status, state: ClusterState, counts: RequestCounts = NOTHING) -> bytes:
     """The answer to a scrape, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(LoopCollector(status, state))
+    registry.register(NodeCollector(status, state, counts))
     return generate_latest(registry)
 
 

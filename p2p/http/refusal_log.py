@@ -5,7 +5,7 @@ in a later line. Peers beyond PEERS_MAX push out the one that was heard least la
 """
 
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -57,9 +57,11 @@ class RefusalLog:
         self._all = Bucket(ALL_BURST, ALL_PER_S, ALL_BURST, monotonic())
         self._heard: OrderedDict[str, _Heard] = OrderedDict()  # the last one at the end
         self._unwritten = 0  # of peers that are forgotten
+        self.counts: Counter[str] = Counter()  # of all refusals, by code
 
     def tell(self, refusal: Refusal, method: str, target: str, address: str) -> None:
         """Write a refusal, or count it."""
+        self.counts[refusal.code] += 1
         now, site = self._monotonic(), site_of(address)
         heard = self._place(site, now)
         if not (heard.bucket.take(now) and self._all.take(now)):

@@ -7,30 +7,23 @@ DELETE /session   200, and the cookie is worth nothing any more
 from collections.abc import Callable
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
 
+from p2p.http.answers import SessionAnswer, SessionEndAnswer
 from p2p.http.errors import body_of
+from p2p.http.forms import SessionForm
 from p2p.http.guard import Gate, by_token, session_cookie
-from p2p.identity.credentials import CHARS_MAX
+from p2p.http.json_answer import Handlers, json_answer
 from p2p.identity.sessions import NAME_BYTES, TTL_S
 
 
-class SessionForm(BaseModel):
-    """The body of a wish for a session."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
-
-    token: str = Field(max_length=CHARS_MAX, repr=False)
-
-
-def session_routes(gate: Gate, chance: Callable[[int], bytes]) -> list[web.RouteDef]:
-    """The routes; `chance` gives as many random bytes as it is asked for, as `secrets.token_bytes` does."""
+def session_handlers(gate: Gate, chance: Callable[[int], bytes]) -> Handlers:
+    """The handlers; `chance` gives as many random bytes as it is asked for, as `secrets.token_bytes` does."""
 
     async def begin(request: web.Request) -> web.Response:
         form = await body_of(request, SessionForm)
         principal = by_token(gate.credentials, form.token)
         name = gate.sessions.begin(principal, chance(NAME_BYTES), gate.monotonic())
-        answer = web.json_response({"principal": principal.value})
+        answer = json_answer(SessionAnswer(principal=principal.value))
         answer.set_cookie(
             session_cookie(request),
             name,
@@ -46,8 +39,8 @@ def session_routes(gate: Gate, chance: Callable[[int], bytes]) -> list[web.Route
     async def end(request: web.Request) -> web.Response:
         name = session_cookie(request)
         ended = gate.sessions.end(request.cookies.get(name, ""))
-        answer = web.json_response({"ended": ended})
+        answer = json_answer(SessionEndAnswer(ended=ended))
         answer.del_cookie(name)
         return answer
 
-    return [web.post("/session", begin), web.delete("/session", end)]
+    return {"POST /session": begin, "DELETE /session": end}

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from p2p.http.errors import RequestError
+from p2p.http.forms import SessionForm
 from p2p.http.json_body import DEPTH_MAX, check_json, too_deep
 from p2p.http.origin import HOST, Page, host_of, page_of
 from p2p.http.peer import is_loopback, site_of
-from p2p.http.session_api import SessionForm
+from p2p.http.routes import allowed, route_of
 from p2p.identity.credentials import bearer_of
 from p2p.identity.envelope import Address, Call, Verifier, open_header, seal
 from p2p.identity.node_key import decode_key, encode_key
-from p2p.identity.principals import Principal, allowed, route_of
+from p2p.identity.principals import Principal
 from p2p.identity.refusal import Refusal
 from p2p.identity.sessions import Sessions
 from tests.guarded_node import CLUSTER, NODE, WALL, WORKER, Members, key_of

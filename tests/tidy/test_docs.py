@@ -9,6 +9,8 @@ import pytest
 from tests.tidy import PACKAGES, ROOT, module_name, sources
 from tests.tidy.cli_reference import cli_reference
 from tests.tidy.configuration_reference import PAGE, configuration_reference
+from tests.tidy.http_reference import PAGE as HTTP_PAGE
+from tests.tidy.http_reference import http_reference
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")])
 FOREIGN = re.compile(r"/work/|/root/|\.\./shared|files\.pythonhosted|registry\.npmjs|deb\.debian\.org")
@@ -47,6 +49,10 @@ def test_the_command_reference_is_generated_from_the_commands():
 
 def test_the_configuration_reference_is_generated_from_the_schema():
     assert PAGE.read_text() == configuration_reference(), "run: python -m tests.tidy.configuration_reference"
+
+
+def test_the_http_reference_is_generated_from_the_table_of_routes():
+    assert HTTP_PAGE.read_text() == http_reference(), "run: python -m tests.tidy.http_reference"
 
 
 def test_nothing_names_a_machine_or_a_registry():

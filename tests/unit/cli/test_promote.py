@@ -28,7 +28,8 @@ from p2p.cli.main import app
 from p2p.http.errors import RequestError, errors_as_answers
 from p2p.http.loop_client import NotRunning
 from p2p.http.loop_socket import make_socket_path, write_record
-from p2p.http.promotion_api import routes
+from p2p.http.node_api import mounted
+from p2p.http.promotion_api import promotion_handlers
 from p2p.promotion import PromoteWish
 from p2p.promotion_command import settings_of
 from ringrift_core.errors import StorageError
@@ -244,7 +245,7 @@ def beside_a_loop(root: Path, ask: Callable[[Pipeline], Awaitable[Any]], *, serv
                 router=EventRouter("n", "1", lambda: BEGAN),
             )
             application = web.Application(middlewares=[errors_as_answers])
-            application.add_routes(routes(pipeline))
+            application.add_routes(mounted(promotion_handlers(pipeline)))
             runner = web.AppRunner(application)
             await runner.setup()
             socket = make_socket_path(root)

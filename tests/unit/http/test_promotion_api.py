@@ -20,8 +20,10 @@ from managers.runtime.event_router import EventRouter
 from managers.state import LocalConsensus
 from managers.state.commands import Promote
 from managers.state.machine import StateMachine
+from p2p.http.distribution_api import distribution_handlers
 from p2p.http.errors import errors_as_answers
-from p2p.http.promotion_api import routes
+from p2p.http.node_api import mounted
+from p2p.http.promotion_api import promotion_handlers
 from ringrift_core.registry.admission import admit
 from tests.unit.managers.verdicts import BEGAN, GAME, KEY, added
 from tests.unit.registry.nets import NOW, SavedNet, family
@@ -60,7 +62,7 @@ def asked(
                     Promote(game=GAME, candidate=net.sha256, expected=expected, how="manual", reason="test")
                 )
             app = Application(middlewares=[errors_as_answers])
-            app.add_routes(routes(pipeline))
+            app.add_routes(mounted({**promotion_handlers(pipeline), **distribution_handlers(pipeline)}))
             desk = asyncio.create_task(pipeline.desk.run(lambda: None)) if serving else None
             try:
                 async with TestClient(TestServer(app)) as client:
@@ -191,3 +193,24 @@ def test_a_rollback_that_cannot_be_says_why(tmp_path, nets, body, status, messag
     got, answer = asked(tmp_path, nets, lambda client, _: post(client, "/admin/rollback", body))
     assert got == status
     assert message in " ".join([answer["error"]["message"], *answer["error"]["details"]])
+
+
+def test_whether_a_champion_should_be_taken_back_is_told(tmp_path, nets):
+    async def ask(client: Client, _pipeline: Pipeline) -> Any:
+        return [await get(client, f"/admin/rollback/{game}") for game in (GAME, "square8_2p", "chess")]
+
+    (status, answer), (_, nobody), (wrong, _) = asked(tmp_path, nets, ask)
+    assert (status, answer["should_rollback"], bool(answer["reason"])) == (200, False, True)
+    assert (nobody, wrong) == ({"should_rollback": False, "reason": "square8_2p has no champion"}, 400)
+
+
+def test_a_baseline_is_kept_with_the_version_in_production(tmp_path, nets):
+    async def ask(client: Client, pipeline: Pipeline) -> Any:
+        path, body = f"/admin/rollback/{GAME}/baseline", {"metrics": {"elo": 1500}}
+        answer = await post(client, path, body)
+        return answer, pipeline.installer.registry.metrics(KEY, 1), await post(client, path, {"metrics": 5})
+
+    (status, answer), kept, (wrong, _) = asked(tmp_path, nets, ask)
+    assert (status, answer) == (200, {"model_id": GAME, "metrics": {"elo": 1500}})
+    assert kept[-1].values == {"baseline": {"elo": 1500}}
+    assert wrong == 400

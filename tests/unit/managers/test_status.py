@@ -12,10 +12,11 @@ from managers.health import health_of
 from managers.line import LINE_MAX, one_line
 from managers.model_installer import Finding
 from managers.outcomes import Outcome, outcomes_of
+from managers.pipeline import LEADER
 from managers.ports import Usage
 from managers.resource_watch import Resources
 from managers.runtime.service import ServiceStatus, State
-from managers.state.commands import Fail, HaltAll, ResumeAll
+from managers.state.commands import Fail, HaltAll, Join, ResumeAll, TakeRole
 from managers.state.jobs import Jobs
 from managers.status import Sight, Work, status_of
 from managers.status_board import concerns_of
@@ -90,6 +91,55 @@ def test_it_reads_back_as_it_was_written():
     status = status_of(sight(loop, waits=(Wait(GAME, "training", "why"),), services=(service("A"),), running=True))
     assert Status.model_validate_json(encode_status(status)) == status
     assert json.loads(encode_status(status))["halt"]["reason"] == "a test"
+
+
+def test_the_documents_keys_say_who_leads_what_is_where_and_what_waits():
+    loop = Loop()
+    loop.crown(1)
+    loop.judge(loop.train(2), 2, "passed")
+    loop.do(TakeRole(role=LEADER, node="here", session=1, lease_s=10.0))
+    services = (service("JOB_REAPER", progress_age_s=0.5), service("X", State.FAILED, critical=True, last_error="boom"))
+    found = status_of(sight(loop, running=True, session=1, services=services, installed={GAME: digest(1)}))
+    assert (found.node_id, found.role, found.leader_id, found.epoch) == ("here", "leader", "here", loop.state.seq)
+    assert (found.alive_peers, found.alive_peer_count, found.peers) == ((), 0, ())
+    assert found.model_distribution[digest(1)].model_dump() == {"nodes": ("here",), "missing": ()}
+    assert (found.champions[GAME].sha256, found.champions[GAME].elo) == (digest(1), None)
+    assert found.current_net == {GAME: digest(1)}
+    assert found.elo[GAME].best == 1400.0
+    assert found.promotion_status.games[GAME].waiting == digest(2)
+    assert found.promotion_status.games[GAME].thresholds == {"random": 0.85, "heuristic": 0.6, "previous": 0.5}
+    assert found.promotion_status.last_evaluation is not None
+    assert (found.daemons["X"].state, found.daemons["X"].critical, found.daemons["X"].last_error) == (
+        "failed", True, "boom",
+    )  # fmt: skip
+    loops = {name: (it.daemon, it.last_run_at) for name, it in found.loops.items()}
+    assert loops == {"JobReaperLoop": ("JOB_REAPER", loop.now - 0.5)}
+
+
+def test_a_champion_that_is_not_installed_is_missing():
+    loop = Loop()
+    loop.crown(1)
+    found = status_of(sight(loop, installed={GAME: digest(7)}))
+    assert found.model_distribution[digest(1)].missing == ("here",)
+    assert (found.role, found.leader_id) == ("none", None), "it does not run"
+
+
+def test_jobs_are_counted_by_where_they_stand_and_by_kind():
+    loop = Loop()
+    loop.selfplay()
+    loop.queue_training()
+    queue = status_of(sight(loop)).work_queue
+    assert (queue.queued, queue.assigned, queue.running) == (1, 0, 1)
+    assert queue.by_kind == {"selfplay": 1, "training": 1}
+
+
+def test_other_nodes_are_peers_alive_while_they_are_heard():
+    loop = Loop()
+    for name in ("b", "c"):
+        loop.do(Join(node=name, session=1, cores=1))
+    found = status_of(sight(loop, silent={"c": "silent for 100 s"}))
+    assert (found.alive_peers, found.alive_hosts, found.alive_peer_count) == (("b",), ("b",), 1)
+    assert [(row.node_id, row.alive) for row in found.peers] == [("b", True), ("c", False)]
 
 
 def test_it_never_is_larger_than_it_may_be():
@@ -183,8 +233,7 @@ def test_a_rollback_is_trouble_and_a_halt_is_told_with_its_reason():
 def test_gpus_are_told_as_they_are_up_to_a_bound():
     cards = tuple(Gpu(index, "H100\n", f"GPU-{index}", 80, 79, 37.0) for index in range(GPUS_MAX + 3))
     found = Resources(1, 2, 3, 4, 0.0, 0, 0, gpus=Gpus((Gpu(0, trouble="lost"), *cards), "it hangs"))
-    told = status_of(sight(Loop(), resources=found)).resources
-    assert told is not None
+    told = status_of(sight(Loop(), resources=found)).self
     assert (len(told.gpus), told.gpus_total, told.gpu_trouble) == (GPUS_MAX, GPUS_MAX + 4, "it hangs")
     assert (told.gpus[0].trouble, told.gpus[0].memory_bytes) == ("lost", None)
     assert (told.gpus[1].name, told.gpus[1].memory_free_bytes, told.gpus[1].busy_percent) == ("H100", 79, 37.0)

@@ -7,8 +7,10 @@ from config.sections import NodeSettings
 from managers.state.commands import Promote
 from managers.status import Sight, status_of
 from p2p.http.metrics import ENDS, GAMES, TRIGGERS, metrics_text
+from p2p.http.request_metrics import RequestCounts
 from tests.loop_states import GAME, NODE, Loop, digest
 
+COUNTS = RequestCounts({("/health", "GET", "200"): 3}, {"wrong_token": 1}, 0.25)
 SETTINGS = Settings(node=NodeSettings(node_id=NODE))
 Labels = frozenset[tuple[str, str]]
 DOCUMENTED = {
@@ -28,6 +30,9 @@ DOCUMENTED = {
     "ringrift_training_loss": ("gauge", {"config"}),
     "ringrift_work_queue_pending": ("gauge", set()),
     "ringrift_uptime_seconds": ("gauge", set()),
+    "ringrift_http_requests": ("counter", {"route", "method", "status"}),
+    "ringrift_http_refusals": ("counter", {"code"}),
+    "ringrift_event_loop_lag_seconds": ("gauge", set()),
 }
 
 
@@ -50,7 +55,7 @@ def test_every_documented_name_is_there_with_its_type_and_labels():
     loop.count(100, 1000)
     loop.crown(1)
     status = status_of(Sight(loop.state, SETTINGS, loop.now, (GAME,), games_per_h={GAME: 1.0}))
-    families = list(text_string_to_metric_families(metrics_text(status, loop.state).decode()))
+    families = list(text_string_to_metric_families(metrics_text(status, loop.state, COUNTS).decode()))
     assert {it.name: (it.type, set(it.samples[0].labels)) for it in families} == DOCUMENTED
     assert all(family.documentation for family in families)
 

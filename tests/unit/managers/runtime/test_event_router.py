@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from managers.runtime.event import DataEventType, Event
-from managers.runtime.event_router import EventRouter, RouterSettings
+from managers.runtime.event_router import WATCHERS_MAX, EventRouter, RouterSettings
 from managers.runtime.events import EloUpdated, LoopResumed, TrainingCompleted
 from managers.runtime.subscriber import SubscriberSettings
 from ringrift_core.errors import RulesError
@@ -578,3 +578,28 @@ def test_an_error_of_the_body_comes_out_as_it_is():
 
     with pytest.raises(KeyError, match="mine"):
         run(body)
+
+
+def test_a_watcher_has_every_event_once_and_before_any_subscriber():
+    seen: list[str] = []
+
+    async def body(ours: EventRouter) -> None:
+        ours.watch(lambda event: seen.append(f"watched {event.event_id}"))
+        ours.subscribe("*", reader(seen))
+        ours.publish(DONE, PAYLOAD)
+        ours.publish(resumed(7))
+        ours.publish(resumed(7))
+        await asyncio.to_thread(ours.publish, DONE, PAYLOAD)
+        await passing()
+
+    run(body)
+    assert seen[:2] == ["watched a/b1/1", "watched 7.0"]
+    assert [it for it in seen if it.startswith("watched")] == ["watched a/b1/1", "watched 7.0", "watched a/b1/2"]
+
+
+def test_watchers_are_few():
+    ours = router()
+    for _ in range(WATCHERS_MAX):
+        ours.watch(lambda _event: None)
+    with pytest.raises(RulesError, match="watchers"):
+        ours.watch(lambda _event: None)

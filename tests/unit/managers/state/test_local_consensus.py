@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from managers.ports import BusyError, Consensus
-from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
+from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings, local_consensus
 from managers.state.log_format import RECORD_BYTES_MAX
 from ringrift_core.errors import RulesError, StorageError
 from tests.sim.faulty_files import Disk, Faults, FaultyFiles
@@ -219,6 +219,24 @@ def raising(before: State, after: State, result: int) -> None:
     raise ZeroDivisionError
 
 
+def test_what_is_read_back_is_told_to_the_one_who_asked_the_last_records_only(monkeypatch):
+    monkeypatch.setattr(local_consensus, "READ_BACK_MAX", 3)
+    told: list[tuple[State, State, int]] = []
+
+    async def run() -> None:
+        disk = Disk()
+        async with consensus(FaultyFiles(disk)) as served:
+            await propose_all(served, bodies(5))
+        log = DurableLog(FaultyFiles(disk))
+        async with LocalConsensus(History(), log, read_back=lambda *step: told.append(step)) as served:
+            assert [after[-1] for _, after, _ in told] == [b"2", b"3", b"4"]
+            assert [(len(before), result) for before, _, result in told] == [(2, 2), (3, 3), (4, 4)]
+            await served.propose(b"new", WAIT_S)
+        assert len(told) == 3
+
+    asyncio.run(run())
+
+
 def test_a_listener_that_raises_ends_the_service_and_refuses_its_proposal():
     async def run() -> None:
         async with LocalConsensus(History(), None) as served:
@@ -328,7 +346,7 @@ def test_a_hung_disk_delays_closing_only_as_agreed_and_its_proposals_are_refused
 def test_another_log_in_the_same_folder_is_refused_and_the_first_goes_on(tmp_path):
     async def run() -> None:
         async with consensus(DiskFiles(tmp_path)) as served:
-            with pytest.raises(StorageError, match="another process"):
+            with pytest.raises(StorageError, match="keeps its log there"):
                 async with consensus(DiskFiles(tmp_path)):
                     pass
             assert await served.propose(b"a", WAIT_S) == 0

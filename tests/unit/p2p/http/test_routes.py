@@ -4,7 +4,8 @@ from itertools import product
 
 import pytest
 
-from p2p.identity.principals import ROUTES, Principal, allowed, methods_at, route_of
+from p2p.http.routes import ROUTES, allowed, methods_at, route_of
+from p2p.identity.principals import Principal
 
 A, V, W, O, N = Principal.ADMIN, Principal.VOTER, Principal.WORKER, Principal.OBSERVER, Principal.ANYBODY  # noqa: E741
 ANYBODY = (("GET", "/health"), ("POST", "/session"), ("DELETE", "/session"))
@@ -12,10 +13,12 @@ READERS = (
     "/status", "/metrics", "/events", "/jobs", "/jobs/17", "/models", f"/models/{'a' * 64}", "/nodes", "/elo",
     "/openapi.json", "/config",
 )  # fmt: skip
-WATCHERS = ("/admin/promote", "/admin/promote/3", "/admin/rollback")
+WATCHERS = (
+    "/admin/promote", "/admin/promote/3", "/admin/rollback", "/admin/rollback/hex8_2p", "/admin/daemons",
+)  # fmt: skip
 ADMINS = (
     "/admin/promote", "/admin/distribute-model", "/admin/rollback", "/admin/halt", "/admin/resume",
-    "/admin/daemons/sync/restart", "/events",
+    "/admin/daemons/sync/restart", "/events", "/admin/rollback/hex8_2p/baseline",
 )  # fmt: skip
 PATHS = (
     {route: {A, V, W, O, N} for route in ANYBODY}

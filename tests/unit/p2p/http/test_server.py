@@ -1,12 +1,14 @@
 """Where a loop listens, and how it is found and asked."""
 
 import asyncio
+import http.client
 import os
 import shutil
 import socket
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,6 @@ from config.sections import NodeSettings
 from p2p.http import loop_socket
 from p2p.http.errors import RequestError
 from p2p.http.loop_client import NotRunning, request
-from p2p.http.loop_server import listening
 from p2p.http.loop_socket import (
     RECORD,
     candidates,
@@ -27,12 +28,13 @@ from p2p.http.loop_socket import (
     socket_name,
     write_record,
 )
+from p2p.http.server import listening
 from ringrift_core.errors import StorageError
-from tests.unit.p2p.test_loop_api import FakeDoor
+from tests.http_door import FakeDoor, answering
 
 
 def node(folder: Path, **more: int) -> NodeSettings:
-    return NodeSettings.model_validate({"data_dir": folder, "metrics_port": 0, "health_port": 0, **more})
+    return NodeSettings.model_validate({"data_dir": folder, "port": 0, "metrics_port": 0, "health_port": 0, **more})
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_a_copy_of_a_folder_does_not_lead_to_the_loop_of_the_original(runtime: P
     data.mkdir()
 
     async def run() -> None:
-        async with listening(door, node(data), lambda _text: None):
+        async with listening(answering(door), node(data), lambda _text: None):
             shutil.copytree(data, copied)
             assert living_pid(copied) is None
             with pytest.raises(NotRunning):
@@ -136,8 +138,9 @@ def test_a_loop_is_found_by_its_folder_and_only_while_it_runs(runtime: Path, tmp
     async def run() -> None:
         with pytest.raises(NotRunning):
             await request(tmp_path, "GET", "/health")
-        async with listening(door, node(tmp_path), notes.append) as path:
-            assert path.is_socket()
+        async with listening(answering(door), node(tmp_path), notes.append) as found:
+            assert found.socket.is_socket()
+            assert (found.addresses, found.port) == ((), None)
             assert (await request(tmp_path, "GET", "/health"))["status"] == "ok"
             assert (await request(tmp_path, "POST", "/admin/halt", {"reason": "why"}))["changed"] is True
             with pytest.raises(RequestError, match="not what it should be; reason"):
@@ -147,7 +150,10 @@ def test_a_loop_is_found_by_its_folder_and_only_while_it_runs(runtime: Path, tmp
 
     asyncio.run(run())
     assert door.orders == ["why"]
-    assert notes == ["node.metrics_port is 0: nothing listens there", "node.health_port is 0: nothing listens there"]
+    assert notes[1:] == [
+        "node.metrics_port is 0: nothing listens there",
+        "node.health_port is 0: nothing listens there",
+    ]
     assert list((runtime / "ringrift").iterdir()) == []
 
 
@@ -159,7 +165,7 @@ def test_what_a_killed_loop_has_left_is_no_loop_and_in_nobodys_way(runtime: Path
         write_record(tmp_path, path)
         with pytest.raises(NotRunning):
             await request(tmp_path, "GET", "/health")
-        async with listening(FakeDoor(), node(tmp_path), lambda _text: None):
+        async with listening(answering(FakeDoor()), node(tmp_path), lambda _text: None):
             assert (await request(tmp_path, "GET", "/health"))["status"] == "ok"
 
     asyncio.run(run())
@@ -173,8 +179,59 @@ def test_a_port_that_is_taken_is_said_and_nothing_else(runtime: Path, tmp_path: 
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = taken.getsockname()[1]
-            async with listening(FakeDoor(), node(tmp_path, metrics_port=port), notes.append):
+            async with listening(answering(FakeDoor()), node(tmp_path, metrics_port=port), notes.append):
                 assert (await request(tmp_path, "GET", "/health"))["status"] == "ok"
 
     asyncio.run(run())
-    assert "set node.metrics_port; the loop works without it" in notes[0]
+    assert "set node.metrics_port; the loop works without it" in notes[1]
+
+
+def get(port: int, path: str) -> int:
+    """The status of an answer on a port of this machine."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request("GET", path)
+        return connection.getresponse().status
+
+
+def test_with_port_0_a_free_port_is_taken_where_there_must_be_one(runtime: Path, tmp_path: Path):
+    notes: list[str] = []
+
+    async def run() -> None:
+        async with listening(answering(FakeDoor()), node(tmp_path), notes.append, must_listen=True) as found:
+            assert found.port is not None
+            assert found.addresses == (f"127.0.0.1:{found.port}",)
+            assert await asyncio.to_thread(get, found.port, "/jobs") == 200
+            assert notes[0] == f"http://127.0.0.1:{found.port} answers everything"
+
+    asyncio.run(run())
+
+
+def test_a_port_that_is_taken_is_an_error_only_where_it_must_be_there(runtime: Path, tmp_path: Path):
+    notes: list[str] = []
+
+    async def run() -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            with pytest.raises(StorageError, match=rf"127.0.0.1:{port} cannot be used .*already in use.*--port"):
+                async with listening(answering(FakeDoor()), node(tmp_path, port=port), notes.append, must_listen=True):
+                    pass
+            async with listening(answering(FakeDoor()), node(tmp_path, port=port), notes.append) as found:
+                assert found.addresses == ()
+
+    asyncio.run(run())
+    assert notes[0].endswith("set node.port; the loop works without it")
+    assert list((runtime / "ringrift").iterdir()) == []
+
+
+def test_a_further_port_answers_what_it_is_for(runtime: Path, tmp_path: Path):
+    async def run() -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        async with listening(answering(FakeDoor()), node(tmp_path, health_port=port), lambda _text: None) as found:
+            assert found.addresses == (f"127.0.0.1:{port}",)
+            assert [await asyncio.to_thread(get, port, path) for path in ("/health", "/jobs")] == [200, 404]
+
+    asyncio.run(run())
