@@ -1,6 +1,6 @@
 """`logs/coordination.log`: what the control process did, one line per event, for grep.
 
-    2026-01-31T12:00:00.000Z logger=p2p.loop job_failed job=gauntlet-1: no memory call=run_gauntlet level=error
+    2026-01-31T12:00:00.000Z logger=p2p.node job_failed job=gauntlet-1: no memory call=run_gauntlet level=error
 
 Time, logger, text, fields (`extra={"fields": {...}}`), level: it comes last, so that `gauntlet.*error` finds what went
 wrong with a gauntlet. Whatever is logged stays one line and shows nothing but printable characters. A thread of

@@ -56,6 +56,7 @@ from ringrift_core.game.config_key import ConfigKey
 REFRESH_S = 1.0  # between two statuses
 REFRESH_TIMEOUT_S = 30.0
 INSTALL_LOOKS = 60  # a second apart, for the last champion to be installed
+CALLS = {"gauntlet": "run_gauntlet", "training": "run_training", "selfplay": "run_gpu_selfplay_job"}  # people grep them
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 logger = logging.getLogger(__name__)
@@ -266,7 +267,9 @@ def log(outcome: Outcome) -> None:
     level = logging.ERROR if outcome.weight == "trouble" else logging.INFO
     names = (("game", outcome.game), ("job", outcome.job), ("node", outcome.node))
     where = "".join(f" {name}={value}" for name, value in names if value)
-    logger.log(level, "%s%s: %s", outcome.event, where, outcome.text)
+    call = next((call for kind, call in CALLS.items() if (outcome.job or "").startswith(f"{kind}-")), None)
+    fields = {} if call is None else {"call": call}
+    logger.log(level, "%s%s: %s", outcome.event, where, outcome.text, extra={"fields": fields})
 
 
 def wall() -> float:

@@ -14,7 +14,7 @@ def loaded(module: str, names: tuple[str, ...]) -> set[str]:
 
 
 def test_the_control_process_loads_no_library_that_computes():
-    assert loaded("p2p.loop", HEAVY) == set()
+    assert loaded("p2p.node", HEAVY) == set()
 
 
 def test_the_command_lines_load_no_library_before_they_know_what_is_asked():

@@ -10,7 +10,7 @@ import pytest
 from managers.outcomes import Outcome
 from p2p import coordination_log
 from p2p.coordination_log import BoundedHandler, FileHandler, SecretsFilter, logging_to
-from p2p.loop import log
+from p2p.node import log
 from ringrift_core.errors import StorageError
 
 logger = logging.getLogger("tests.coordination")
