@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from urllib.parse import urlsplit
 
 COUNT_DIGITS_MAX = 9
 SIMILAR = 0.8  # from here on an unknown name is a misspelt one; 1 is equality
 SHOWN_CHARS_MAX = 60  # of a value in a message
+DEFAULT_URL = "http://localhost:8770"
+URLS = ("RINGRIFT_P2P_URL", "P2P_ORCHESTRATOR_URL", "RINGRIFT_COORDINATOR_URL")  # the first that is set counts
 
 Value = bool | int | float | str
 
@@ -50,6 +53,15 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError(text)
+    if parts.username or parts.query or parts.fragment or not text.isprintable() or " " in text:
+        raise ValueError(text)
+    return text.rstrip("/")
+
+
 def _name(text: str) -> str:
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
         raise ValueError(text)
@@ -60,6 +72,7 @@ BOOLEAN = Kind("true or false", _boolean)
 SHARE = Kind("a share above 0 and below 1, such as 0.85", _share)
 COUNT = Kind("a number of games, such as 50", _count)
 NAME = Kind("a name of up to 64 letters, digits, dots, dashes and underscores, a letter or digit first", _name)
+URL = Kind("a URL such as http://localhost:8770, without a user, a query or a fragment", _url)
 TEXT = Kind("any text", str)
 
 
@@ -71,10 +84,14 @@ class Variable:
     kind: Kind
     setting: str | None = None  # the path of the setting that it overrides
     default: str = ""  # in words, where there is no such setting
+    secret: bool = False  # only `secret_of` reads it: no setting, no message and no process of a job has what it says
 
 
 VARIABLES = {
     "RINGRIFT_NODE_ID": Variable("name of this node", NAME, "node.node_id"),
+    "RINGRIFT_P2P_URL": Variable("for clients: the node that they ask", URL, default="`P2P_ORCHESTRATOR_URL`"),
+    "P2P_ORCHESTRATOR_URL": Variable("the same", URL, default="`RINGRIFT_COORDINATOR_URL`"),
+    "RINGRIFT_COORDINATOR_URL": Variable("the same", URL, default=f"`{DEFAULT_URL}`"),
     "RINGRIFT_DISABLE_LOCAL_TASKS": Variable(
         "decide and watch, but start no jobs on this machine", BOOLEAN, "node.disable_local_tasks"
     ),
@@ -105,10 +122,17 @@ VARIABLES = {
     "RINGRIFT_CACHE_DIR": Variable(
         "folder for compiled kernels", TEXT, default="`ringrift` in `$XDG_CACHE_HOME` or `~/.cache`"
     ),
+    "RINGRIFT_ADMIN_TOKEN": Variable(
+        "token of the people who may change something; goes before the file of `node.admin_token_file`",
+        TEXT,
+        default="not set",
+        secret=True,
+    ),
     "RINGRIFT_UNIFIED_LOOP_LEGACY": Variable(
         "accepted and ignored: `ringrift loop` has `--halt` and `--resume` without it", TEXT, default="not set"
     ),
 }
+SECRETS = tuple(name for name, variable in VARIABLES.items() if variable.secret)
 RATES = {
     "random": "RINGRIFT_PROMOTION_RANDOM_WIN_RATE",
     "heuristic": "RINGRIFT_PROMOTION_HEURISTIC_WIN_RATE",
@@ -131,6 +155,7 @@ def process_environment() -> dict[str, str]:
 
 def value_of(name: str, environment: Mapping[str, str]) -> Value | None:
     """What a variable of the table says, None where it is not set; ConfigError when it cannot be read."""
+    assert name not in SECRETS, name
     text = environment.get(name)
     if not text:
         return None
@@ -144,9 +169,15 @@ def value_of(name: str, environment: Mapping[str, str]) -> Value | None:
 def overridden(environment: Mapping[str, str]) -> Iterator[tuple[str, str, Value]]:
     """Variables that are set, the settings that they override, and the values; ConfigError when one cannot be read."""
     for name, variable in VARIABLES.items():
-        value = value_of(name, environment)
+        value = None if variable.secret else value_of(name, environment)
         if variable.setting is not None and value is not None:
             yield name, variable.setting, value
+
+
+def secret_of(name: str, environment: Mapping[str, str]) -> str | None:
+    """What a secret variable says, None where it is not set. Never to be shown, stored or handed to a child process."""
+    assert name in SECRETS, name
+    return environment.get(name) or None
 
 
 def environment_remarks(environment: Mapping[str, str]) -> list[str]:
@@ -175,6 +206,13 @@ def runtime_dir() -> Path | None:
     """The folder of this user for sockets, where the system has one (`$XDG_RUNTIME_DIR`)."""
     chosen = os.environ.get("XDG_RUNTIME_DIR")
     return Path(chosen) if chosen else None
+
+
+def p2p_url(environment: Mapping[str, str] | None = None) -> str:
+    """The node that clients of this machine ask, without a slash at the end; ConfigError for what is no URL."""
+    variables = os.environ if environment is None else environment
+    said = (value_of(name, variables) for name in URLS)
+    return next((str(url) for url in said if url is not None), DEFAULT_URL)
 
 
 def promotion_rates() -> dict[str, float]:

@@ -13,6 +13,7 @@ from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.machine import StateMachine
 from managers.steady_clock import SteadyClock
+from p2p.client.attached import attach, detach
 from ringrift_core.storage import prepare_folder
 
 
@@ -28,7 +29,7 @@ async def opened_state(settings: Settings) -> AsyncIterator[LocalConsensus[Clust
 
 @asynccontextmanager
 async def running_node(settings: Settings, *, duty: Duty = EVERYTHING) -> AsyncIterator[Pipeline]:
-    """A cluster of one that works until the block ends."""
+    """A cluster of one that works until the block ends; the accessors of `p2p.client` speak to it."""
     folder = NodeFolder(settings.node.data_dir.absolute())
     async with opened_state(settings) as consensus:
         settings = named_as_before(settings, consensus.state)
@@ -51,7 +52,11 @@ async def running_node(settings: Settings, *, duty: Duty = EVERYTHING) -> AsyncI
                 duty=duty,
             ) as pipeline,
         ):
-            yield pipeline
+            attach(pipeline)
+            try:
+                yield pipeline
+            finally:
+                detach(pipeline)
 
 
 def named_as_before(settings: Settings, state: ClusterState) -> Settings:
