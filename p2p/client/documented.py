@@ -11,7 +11,7 @@ LOOP = "`ringrift loop`"
 PROMOTE = "`ringrift promote`"
 EVENTS = "p2p.client.events"
 ONE = "a cluster of one has nothing to bring anywhere"
-INSTALL = "`make demo` runs it; docs/how-to/loop.md says how to keep it running"
+INSTALL = "run `ringrift loop` from a unit of your own"
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,19 +100,25 @@ class EventFollower:
     """Follows a node's events from now on, and hands them to the handlers of an EventRouter of its own."""
 
     def __init__(self, http: NodeHttp, pause: Callable[[float], object] | None = None) -> None:
-        """Nothing is asked before `start`; `pause` waits so many seconds, or until `close`."""
+        """Nothing is asked before `open`; `pause` waits so many seconds, or until `close`."""
         self._http = http
         self._closed = threading.Event()
         self._pause = self._closed.wait if pause is None else pause
         self._ready: Future[tuple[EventRouter, asyncio.AbstractEventLoop]] = Future()
         self._cursor = ""
+        self._following = False
 
-    def start(self) -> None:
-        """Begin; NodeUnreachable when no node answers."""
+    def open(self) -> None:
+        """Note where the events stand and be ready for subscribers; NodeUnreachable when no node answers."""
         self._cursor = str(last_cursor(self._http))
         threading.Thread(target=lambda: asyncio.run(self._serve()), name="events to handlers", daemon=True).start()
         self._ready.result(READY_S)
-        threading.Thread(target=self._follow, name="events from the node", daemon=True).start()
+
+    def follow(self) -> None:
+        """Begin to read, when there is a subscriber; more calls change nothing."""
+        if not self._following:
+            self._following = True
+            threading.Thread(target=self._follow, name="events from the node", daemon=True).start()
 
     def close(self) -> None:
         """Follow no more; a read that waits ends by itself."""

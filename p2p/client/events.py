@@ -103,6 +103,8 @@ class RemoteRouter:
             return decorate
         function, follower = handler, self._following()
         subscription = follower.ask(lambda router: router.subscribe(kind, function, name=name))
+        with self._lock:
+            follower.follow()
         return Subscription(lambda: follower.ask(lambda _: subscription.cancel()))
 
     def unsubscribe(self, handler: Handler) -> None:
@@ -138,7 +140,7 @@ class RemoteRouter:
         with self._lock:
             if self._follower is None:
                 follower = EventFollower(self._http)
-                follower.start()
+                follower.open()
                 self._follower = follower
             return self._follower
 

@@ -9,6 +9,8 @@ import pytest
 from tests.tidy import PACKAGES, ROOT, module_name, sources
 from tests.tidy.cli_reference import cli_reference
 from tests.tidy.configuration_reference import PAGE, configuration_reference
+from tests.tidy.python_reference import PAGE as PYTHON_PAGE
+from tests.tidy.python_reference import python_reference
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")])
 FOREIGN = re.compile(r"/work/|/root/|\.\./shared|files\.pythonhosted|registry\.npmjs|deb\.debian\.org")
@@ -47,6 +49,11 @@ def test_the_command_reference_is_generated_from_the_commands():
 
 def test_the_configuration_reference_is_generated_from_the_schema():
     assert PAGE.read_text() == configuration_reference(), "run: python -m tests.tidy.configuration_reference"
+
+
+def test_the_documents_names_are_generated_from_their_table():
+    page = PYTHON_PAGE.read_text()
+    assert page == python_reference(page), "run: python -m tests.tidy.python_reference"
 
 
 def test_nothing_names_a_machine_or_a_registry():
