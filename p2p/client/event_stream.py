@@ -38,7 +38,7 @@ class EventRow(Answer):
     timestamp: float
     source: str
     event_id: str = ""
-    seq: int | None = None
+    seq: int | None = None  # the transition that it stems from, or after which the node told it
     payload: Mapping[str, object] = Field(default_factory=dict)
 
 
@@ -93,7 +93,10 @@ def event_of(row: EventRow) -> Event | None:
     except RulesError as error:
         logger.warning("an event is left out that this version does not know: %s", error)
         return None
-    return event.model_copy(update={"event_id": row.event_id, "seq": row.seq})
+    stem, _, index = row.event_id.partition(".")
+    if row.seq is None or stem != str(row.seq) or not index.isdecimal():
+        return event.model_copy(update={"event_id": row.event_id})  # only that node has told it
+    return event.model_copy(update={"event_id": row.event_id, "seq": row.seq, "index": int(index[:9])})
 
 
 class EventFollower:

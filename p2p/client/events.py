@@ -122,7 +122,8 @@ class RemoteRouter:
         page = self._http.get(STREAM, EventPage, {"since": seq, "limit": limit})
         if page.gap:
             raise RulesError(f"events after {seq} are forgotten; read the state, then go on from there")
-        return [event for row in page.events if (event := event_of(row)) is not None]
+        events = (event_of(row) for row in page.events)
+        return [event for event in events if event is not None and event.seq is not None]
 
     def dead_letters(self) -> list[DeadLetter]:
         """The last events that handlers of this process failed on, oldest first."""

@@ -201,7 +201,7 @@ ROWS = (
     Row(
         RUNBOOK,
         '-d \'{"model_path": "models/canonical_hex8_2p.pth"}\'',
-        shows=("distribution",),
+        shows=('"nodes"',),
     ),
     Row(
         RUNBOOK,

@@ -160,6 +160,13 @@ def test_the_last_events_are_those_that_the_node_remembers():
         assert [it.query["since"] for it in node.asked] == ["0", "2", "5"]
 
 
+def test_only_events_of_transitions_have_a_seq():
+    rows = [row(4), {**row(4), "event_id": "n1/2/9"}, {**row(4), "event_id": ""}, {**row(5), "event_id": "5.3"}]
+    with RecordedNode({"GET /events": {"events": rows, "next": "5.4"}}) as node:
+        found = router(node).since(3)
+        assert [(event.seq, event.index) for event in found] == [(4, 0), (5, 3)]
+
+
 def test_events_after_a_transition_are_asked_for_and_forgotten_ones_are_said():
     with RecordedNode({"GET /events": [{"events": [row(4)], "next": 4}, {**EMPTY, "gap": True}]}) as node:
         assert [event.seq for event in router(node).since(3, 10)] == [4]
