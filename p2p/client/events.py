@@ -137,6 +137,11 @@ class RemoteRouter:
         """Counts of what came to this process since its first subscription."""
         return NOTHING if self._follower is None else self._follower.ask(lambda router: router.coordinator_stats())
 
+    def close(self) -> None:
+        """Follow no more: handlers get what has come, and nothing after it."""
+        if self._follower is not None:
+            self._follower.close()
+
     def _following(self) -> EventFollower:
         with self._lock:
             if self._follower is None:

@@ -54,20 +54,21 @@ class RecordedNode:
         return [it for it in self.asked if f"{it.method} {it.path}" == question]
 
     async def _serve(self) -> None:
-        ended = asyncio.Event()
+        self._ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         self._released = asyncio.Event()
-        self._end = lambda: loop.call_soon_threadsafe(ended.set)
+        self._end = lambda: loop.call_soon_threadsafe(self._ended.set)
         self.release = lambda: loop.call_soon_threadsafe(self._released.set)
         app = web.Application()
         app.router.add_route("*", "/{tail:.*}", self._answer)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = web.AppRunner(app, shutdown_timeout=5.0)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         self._ready.set()
-        await ended.wait()
+        await self._ended.wait()
+        self._released.set()  # handlers end by themselves: a transport that is torn away is a warning
         await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -99,5 +100,5 @@ class RecordedNode:
         if turn < len(self.streams):
             await response.write(self.streams[turn])  # and then it breaks off
         else:
-            await asyncio.sleep(30)
+            await self._ended.wait()
         return response

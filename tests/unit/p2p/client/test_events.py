@@ -31,8 +31,19 @@ def sse(*seqs: int) -> bytes:
     return b"".join(f"id: {seq}\ndata: {json.dumps(row(seq))}\n\n".encode() for seq in seqs)
 
 
+OPEN: list[RemoteRouter] = []
+
+
 def router(node: RecordedNode) -> RemoteRouter:
-    return RemoteRouter(NodeHttp(node.url), lambda: 9.0)
+    OPEN.append(RemoteRouter(NodeHttp(node.url), lambda: 9.0))
+    return OPEN[-1]
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while OPEN:
+        OPEN.pop().close()
 
 
 class Gathered:
