@@ -119,12 +119,12 @@ def test_subscribers_get_what_comes_from_now_on_and_over_a_broken_stream():
         handle = ours.subscribe("training.started", gathered)
         other = Gathered(1)
         ours.subscribe("MODEL_PROMOTED", other)
-        node.release()
+        node.released.set()
         assert gathered.wait() == [7, 8, 9]
         assert [event.payload["config_key"] for event in gathered.events] == ["hex8_2p"] * 3
         assert other.events == []
         streams = [it for it in node.of("GET /events") if it.headers.get("Accept") == "text/event-stream"]
-        assert [it.headers["Last-Event-ID"] for it in streams[:2]] == ["6", "8"]
+        assert [it.headers["Last-Event-Id"] for it in streams[:2]] == ["6", "8"]
         assert ours.coordinator_stats().published == 3
         assert len(ours.subscribers()) == 2
         handle.cancel()
@@ -144,7 +144,7 @@ def test_handlers_may_be_coroutines_and_one_that_fails_hurts_no_other():
         async def told(event: Event) -> None:
             gathered(event)
 
-        node.release()
+        node.released.set()
         assert gathered.wait() == [7, 8]
         while len(ours.dead_letters()) < 2:
             threading.Event().wait(0.01)
