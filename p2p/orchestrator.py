@@ -14,6 +14,7 @@ from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.machine import StateMachine
 from managers.steady_clock import SteadyClock
+from p2p.client.attached import attach, detach
 from ringrift_core.errors import RingriftError
 from ringrift_core.storage import prepare_folder
 
@@ -39,7 +40,10 @@ async def opened_state(
 
 @asynccontextmanager
 async def running_node(settings: Settings, *, duty: Duty = EVERYTHING) -> AsyncIterator[Pipeline]:
-    """A cluster of one that works until the block ends; RingriftError says why it, or the block, could not go on."""
+    """A cluster of one that works until the block ends, to which the accessors of `p2p.client` speak.
+
+    RingriftError says why it, or the block, could not go on.
+    """
     try:
         async with _node(settings, duty) as pipeline:
             yield pipeline
@@ -69,7 +73,11 @@ async def _node(settings: Settings, duty: Duty) -> AsyncIterator[Pipeline]:
             pipeline = Pipeline(settings, consensus, launcher, folder, clock, session=session, router=router, duty=duty)
             pipeline.journal = journal
             async with pipeline:
-                yield pipeline
+                attach(pipeline)
+                try:
+                    yield pipeline
+                finally:
+                    detach(pipeline)
 
 
 def named_as_before(settings: Settings, state: ClusterState) -> Settings:

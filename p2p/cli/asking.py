@@ -13,15 +13,13 @@ from urllib.parse import urlsplit
 
 import typer
 
-from config.environment import ConfigError, process_environment, shown
+from config.environment import DEFAULT_URL, URLS, ConfigError, process_environment, shown
 from p2p.cli.ending import UnreachableError
 from ringrift_core.errors import RingriftError
 
 if TYPE_CHECKING:
     import aiohttp
 
-URLS = ("RINGRIFT_P2P_URL", "P2P_ORCHESTRATOR_URL", "RINGRIFT_COORDINATOR_URL")  # the first that is set counts
-DEFAULT_URL = "http://localhost:8770"
 TOKEN = "RINGRIFT_ADMIN_TOKEN"  # noqa: S105 - the name of the variable
 ANSWER_BYTES_MAX = 4 << 20
 CONNECT_S = 5.0

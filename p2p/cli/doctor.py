@@ -37,12 +37,12 @@ def doctor(
     import json
 
     from config.environment import process_environment
-    from p2p.cli.node import peers_in, peers_of
+    from p2p.cli.node import peers_of
     from p2p.doctor.examination import gathered, judged
     from p2p.doctor.finding import Level
 
     settings, said = settings_said(config, profile, assignments or [], data_dir)
-    asked = peers_in(settings) if peers is None else peers_of(peers)
+    asked = settings.node.peers if peers is None else peers_of(peers)
     findings = judged(gathered(settings, said, asked, process_environment(), now_s))
     failed = any(it.level is Level.FAIL for it in findings)
     if as_json:

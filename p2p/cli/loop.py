@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from managers.state.cluster_state import Result
     from managers.state.commands import HaltAll, ResumeAll
     from managers.status_records import Status
-    from p2p.node import Screen
+    from p2p.node import NodeWish, Screen
 
 NO_TERMINAL_WIDTH = 140  # columns
 ORDER = {"halt": "halted", "resume": "goes on"}
@@ -70,7 +70,10 @@ def loop(
     elif watch:
         raise typer.Exit(watch_loop(loaded.settings, as_json=as_json))
     else:
-        raise typer.Exit(run(loaded.settings, minutes, champions, plain=plain, as_json=as_json))
+        from p2p.node import NodeWish
+
+        wish = NodeWish(minutes, champions)
+        raise typer.Exit(run(loaded, wish, plain=plain, as_json=as_json, prepare=prepare))
 
 
 # ---- settings ----
@@ -111,35 +114,33 @@ def settings_of(
 
 
 def run(
-    settings: "Settings",
-    minutes: float | None,
-    champions: int | None,
-    *,
-    plain: bool,
-    as_json: bool,
-    prepare: Callable[[], None] = prepare,
+    loaded: "Loaded", wish: "NodeWish", *, plain: bool, as_json: bool, prepare: Callable[[], None] | None = None
 ) -> int:
-    """Run the loop in the foreground; the exit code. Where `prepare` compiles no kernels the first job does."""
+    """Run a node in the foreground; the exit code. Where nothing is prepared the first job compiles the kernels."""
+    settings = loaded.settings
     refuse_second(settings)
+    from config.environment import process_environment
     from managers.node_folder import NodeFolder
     from managers.resource_watch import memory_refusal
     from managers.runtime import ServiceFailedError
     from managers.state.log_files import InUseError
     from p2p.coordination_log import logging_to
-    from p2p.node import NodeWish, run_node
+    from p2p.identity.credentials import load_credentials
+    from p2p.node import run_node
     from ringrift_core.errors import RingriftError
 
     if (refusal := memory_refusal(settings)) is not None:
         raise RingriftError(refusal)
-    if settings.node.computes:
+    if settings.node.computes and prepare is not None:
         prepare()
+    secrets = load_credentials(settings.node, process_environment()).revealed()
     logs = NodeFolder(settings.node.data_dir.absolute()).logs
     try:
         with ExitStack() as stack:
-            stack.enter_context(logging_to(logs, debug=settings.monitoring.debug))
+            stack.enter_context(logging_to(logs, debug=settings.monitoring.debug, secrets=secrets))
             screen = screen_of(stack, plain=plain, as_json=as_json)
             screen.say(f"learning {', '.join(settings.games)} in {settings.node.data_dir.absolute()}; Ctrl-C ends it")
-            return answer_of(run_node(settings, NodeWish(minutes, champions), screen))
+            return answer_of(run_node(settings, wish, screen, loaded.provenance))
     except InUseError:
         refuse_second(settings)
         raise

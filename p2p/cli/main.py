@@ -9,6 +9,7 @@ from p2p.cli.bench import bench
 from p2p.cli.daemons import daemons
 from p2p.cli.ending import ended
 from p2p.cli.loop import loop
+from p2p.cli.old_names import old_names
 from p2p.cli.options import (
     SEED_MAX,
     BoardOption,
@@ -32,6 +33,7 @@ app.command()(loop)
 app.add_typer(bench, name="bench")
 app.command()(promote)
 app.command()(daemons)
+app.command("old-names")(old_names)
 net = typer.Typer(help="Checkpoints of nets.", no_args_is_help=True)
 app.add_typer(net, name="net")
 shards = typer.Typer(help="Look into shards of selfplay games and check them.", no_args_is_help=True)

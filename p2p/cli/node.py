@@ -69,11 +69,12 @@ def ringrift_p2p(
         _refuse_options(context)
         return
     from p2p.cli.loop import games_of, run, settings_of
+    from p2p.node import NodeWish
 
     flags = {
         "node.node_id": node_id,
         "node.peers": None if peers is None else peers_of(peers),
-        "node.port": free_port(host) if port == 0 else port,
+        "node.port": port,
         "node.host": host,
         "node.advertise": advertise,
         "node.data_dir": _text(data_dir),
@@ -85,9 +86,9 @@ def ringrift_p2p(
     loaded = settings_of(config, profile, assignments or [], wished, games_of(game, None, None))
     for remark in loaded.remarks:
         typer.echo(f"note: {remark}", err=True)
-    if strangers(peers_in(loaded.settings), own_addresses(loaded.settings)):
+    if strangers(loaded.settings.node.peers, own_addresses(loaded.settings)):
         typer.echo(NOT_JOINED, err=True)
-    raise typer.Exit(run(loaded.settings, None, None, plain=True, as_json=as_json, prepare=lambda: None))
+    raise typer.Exit(run(loaded, NodeWish(must_listen=True), plain=True, as_json=as_json))
 
 
 def peers_of(text: str) -> tuple[str, ...]:
@@ -95,30 +96,13 @@ def peers_of(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
-def free_port(host: str | None) -> int:
-    """A port that is free now, said on standard error; what takes it in the meantime is told as any other."""
-    import socket
-
-    with socket.socket(socket.AF_INET6 if host and ":" in host else socket.AF_INET) as probe:
-        probe.bind((host or "127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    typer.echo(f"note: the port is {port}", err=True)
-    return port
-
-
-def peers_in(settings: "Settings") -> tuple[str, ...]:
-    """The peers that settings name."""
-    found = getattr(settings.node, "peers", ())
-    return tuple(found)
-
-
 def own_addresses(settings: "Settings") -> frozenset[str]:
     """What this node may be called in a list of peers."""
     from config.sections import host_name
 
-    port, host, advertise = (getattr(settings.node, name, None) for name in ("port", "host", "advertise"))
-    hosts = {host, "localhost", "127.0.0.1", "[::1]", settings.node.node_id, host_name()}
-    return frozenset({f"{name}:{port}" for name in hosts} | {str(advertise)})
+    node = settings.node
+    hosts = {node.host, "localhost", "127.0.0.1", "[::1]", node.node_id, host_name()}
+    return frozenset({f"{name}:{node.port}" for name in hosts} | {str(node.advertise)})
 
 
 def strangers(peers: Iterable[str], own: frozenset[str]) -> list[str]:

@@ -24,8 +24,6 @@ from ringrift_core.storage import read_bounded
 ANSWER_S = 5.0
 TOKEN_BYTES_MAX = 4096
 VARIABLES = {"admin": "RINGRIFT_ADMIN_TOKEN", "cluster": "RINGRIFT_CLUSTER_AUTH_TOKEN"}
-PORTS = ("port", "metrics_port", "health_port")
-DEFAULT_HOST = "127.0.0.1"
 REFUSALS: Mapping[int, PortState] = {errno.EADDRINUSE: "taken", errno.EACCES: "forbidden", errno.EPERM: "forbidden"}
 
 
@@ -74,12 +72,12 @@ def running_found(folder: Path) -> tuple[RunningFacts, float | None]:
 
 def ports_found(settings: Settings, pid: int | None) -> tuple[PortFacts, ...]:
     """The ports that a node wants; those of the process `pid` are its own."""
-    host = str(getattr(settings.node, "host", DEFAULT_HOST))
-    wanted = {name: getattr(settings.node, name, 0) for name in PORTS}
+    node = settings.node
+    wanted = {"port": node.port, "metrics_port": node.metrics_port, "health_port": node.health_port}
     found = []
     for name, port in wanted.items():
         if port:
-            facts = PortFacts(setting=f"node.{name}", host=host, port=port, state=_state(host, port))
+            facts = PortFacts(setting=f"node.{name}", host=node.host, port=port, state=_state(node.host, port))
             found.append(_named(facts, pid) if facts.state == "taken" else facts)
     return tuple(found)
 
@@ -117,11 +115,12 @@ def _named(facts: PortFacts, pid: int | None) -> PortFacts:
 
 def tokens_found(settings: Settings, environment: Mapping[str, str]) -> tuple[TokenFacts, ...]:
     """The tokens of a node; a variable goes before a file."""
-    return (_token("admin", settings, environment), _token("cluster", settings, environment))
+    files = (("admin", settings.node.admin_token_file), ("cluster", settings.node.cluster_token_file))
+    return tuple(_token(name, path, environment) for name, path in files)
 
 
-def _token(name: str, settings: Settings, environment: Mapping[str, str]) -> TokenFacts:
-    said, path = environment.get(VARIABLES[name]), getattr(settings.node, f"{name}_token_file", None)
+def _token(name: str, path: Path | None, environment: Mapping[str, str]) -> TokenFacts:
+    said = environment.get(VARIABLES[name])
     if said:
         return TokenFacts.model_validate({"name": name, "source": VARIABLES[name], "chars": len(said.strip())})
     if path is None:
@@ -139,8 +138,7 @@ def _token(name: str, settings: Settings, environment: Mapping[str, str]) -> Tok
 
 def listening_found(settings: Settings) -> ListeningFacts:
     """Where the node would listen, and whether its certificate can be used."""
-    host = str(getattr(settings.node, "host", DEFAULT_HOST))
-    cert, key = (getattr(settings.node, name, None) for name in ("tls_cert", "tls_key"))
+    host, cert, key = settings.node.host, settings.node.tls_cert, settings.node.tls_key
     if cert is None:
         return ListeningFacts(host=host)
     try:

@@ -76,6 +76,10 @@ class Credentials:
             return Principal.ADMIN
         return Principal.OBSERVER if is_cluster else None
 
+    def revealed(self) -> tuple[str, ...]:
+        """The texts, for what keeps them out of the logs."""
+        return tuple(token.reveal() for token in (self.admin, self.cluster) if token is not None)
+
     def __repr__(self) -> str:
         return f"Credentials(admin={self.admin}, cluster={self.cluster})"
 

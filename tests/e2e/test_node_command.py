@@ -8,19 +8,21 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 import pytest
 
-from config.catalog import catalog
-
 NODE = Path(sys.executable).parent / "ringrift-p2p"
 WAIT_S = 60.0
 END_S = 30.0  # jobs have jobs.stop_seconds, on a busy machine
-OWN_PORT = "node.port" in catalog() and find_spec("p2p.node") is not None
-SETTINGS = ("node.disk_floor_gb=0", "node.disable_local_tasks=true", "node.metrics_port=0", "jobs.stop_seconds=1")
+SETTINGS = (
+    "node.disk_floor_gb=0",
+    "node.disable_local_tasks=true",
+    "node.metrics_port=0",
+    "node.health_port=0",
+    "jobs.stop_seconds=1",
+)
 
 
 def free_port() -> int:
@@ -31,11 +33,9 @@ def free_port() -> int:
 
 
 def command(folder: Path, port: int, *arguments: str) -> list[str]:
-    """A node that answers on a port: its own where there is one, else that of `/health` alone."""
-    own = ("--port", str(port)) if OWN_PORT else ("--set", f"node.health_port={port}")
-    other = ("node.health_port=0",) if OWN_PORT else ()
-    sets = [word for setting in (*SETTINGS, *other) for word in ("--set", setting)]
-    return [str(NODE), "--node-id", "here", "--data-dir", str(folder), *own, *sets, *arguments]
+    """A node that answers on a port."""
+    sets = [word for setting in SETTINGS for word in ("--set", setting)]
+    return [str(NODE), "--node-id", "here", "--data-dir", str(folder), "--port", str(port), *sets, *arguments]
 
 
 def said(*words: str) -> "subprocess.CompletedProcess[str]":
@@ -94,11 +94,10 @@ def test_a_bare_folder_becomes_a_node_that_is_asked_and_ended(node: Running):
     assert second.stderr.count("\n") == 1
     assert f"works there already (process {node.process.pid})" in second.stderr
 
-    if OWN_PORT:
-        taken = said(*command(node.folder.with_name("other"), node.port))
-        assert taken.returncode == 2
-        assert f"{node.port}" in taken.stderr
-        assert "--port" in taken.stderr
+    taken = said(*command(node.folder.with_name("other"), node.port))
+    assert taken.returncode == 2
+    assert f"{node.port}" in taken.stderr
+    assert "--port" in taken.stderr
 
     children = psutil.Process(node.process.pid).children(recursive=True)
     node.process.send_signal(signal.SIGTERM)
@@ -116,7 +115,6 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path):
     assert "choose another folder" in done.stderr
 
 
-@pytest.mark.skipif(not OWN_PORT, reason="peers are no setting yet")
 def test_peers_are_taken_with_a_word_on_what_comes_of_them(tmp_path: Path):
     port = free_port()
     running = subprocess.Popen(

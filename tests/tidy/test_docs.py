@@ -11,6 +11,8 @@ from tests.tidy.cli_reference import cli_reference
 from tests.tidy.configuration_reference import PAGE, configuration_reference
 from tests.tidy.http_reference import PAGE as HTTP_PAGE
 from tests.tidy.http_reference import http_reference
+from tests.tidy.python_reference import PAGE as PYTHON_PAGE
+from tests.tidy.python_reference import python_reference
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")])
 FOREIGN = re.compile(r"/work/|/root/|\.\./shared|files\.pythonhosted|registry\.npmjs|deb\.debian\.org")
@@ -53,6 +55,11 @@ def test_the_configuration_reference_is_generated_from_the_schema():
 
 def test_the_http_reference_is_generated_from_the_table_of_routes():
     assert HTTP_PAGE.read_text() == http_reference(), "run: python -m tests.tidy.http_reference"
+
+
+def test_the_documents_names_are_generated_from_their_table():
+    page = PYTHON_PAGE.read_text()
+    assert page == python_reference(page), "run: python -m tests.tidy.python_reference"
 
 
 def test_nothing_names_a_machine_or_a_registry():

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from config.environment import ConfigError
-from p2p.cli.asking import ANSWER_BYTES_MAX, DEFAULT_URL, Asked, answer, node_meant, told
+from config.environment import DEFAULT_URL, ConfigError
+from p2p.cli.asking import ANSWER_BYTES_MAX, Asked, answer, node_meant, told
 from p2p.cli.ending import UnreachableError
 from p2p.http.errors import RequestError
 from p2p.http.loop_socket import socket_name, write_record

@@ -1,7 +1,6 @@
 """`ringrift-p2p` and `ringrift daemons`: what they ask a node, what they print of recorded answers."""
 
 import json
-import socket
 import sys
 from pathlib import Path
 from urllib.parse import unquote
@@ -16,7 +15,7 @@ from managers.status import Sight, status_of
 from managers.status_records import encode_status
 from p2p.cli.answers import as_line
 from p2p.cli.main import app as ringrift
-from p2p.cli.node import app, free_port, own_addresses, peers_of, strangers
+from p2p.cli.node import app, own_addresses, peers_of, strangers
 from p2p.cli.node import main as node_main
 from p2p.cli.node_questions import setting_lines
 from ringrift_core.errors import RingriftError
@@ -205,17 +204,10 @@ def test_options_of_the_node_before_a_command_are_refused():
     assert "--node-id before a command does nothing" in " ".join(done.output.replace("│", " ").split())
 
 
-def test_port_0_is_a_free_one_which_is_said(capsys: pytest.CaptureFixture[str]):
-    port = free_port(None)
-    assert capsys.readouterr().err == f"note: the port is {port}\n"
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", port))
-
-
 def test_peers_are_a_list_and_the_node_itself_is_no_stranger():
     assert peers_of("gpu-1:8770, gpu-2:8770,,gpu-1:8770") == ("gpu-1:8770", "gpu-2:8770")
     own = own_addresses(SETTINGS)
-    port = getattr(SETTINGS.node, "port", None)
+    port = SETTINGS.node.port
     assert strangers((f"localhost:{port}", f"here:{port}", "gpu-2:8770"), own) == ["gpu-2:8770"]
 
 

@@ -195,7 +195,6 @@ def test_tokens_come_from_variables_and_never_show(tmp_path: Path):
     assert "sixteen" not in repr(found)
 
 
-@pytest.mark.skipif("admin_token_file" not in NodeSettings.model_fields, reason="the settings have no token files")
 def test_a_token_file_is_looked_at(tmp_path: Path):
     path = tmp_path / "admin.token"
     wanted = settings(tmp_path, admin_token_file=path)
@@ -211,7 +210,6 @@ def test_without_a_certificate_it_is_plain_http(tmp_path: Path):
     assert listening_found(settings(tmp_path)) == ListeningFacts(host="127.0.0.1")
 
 
-@pytest.mark.skipif("tls_cert" not in NodeSettings.model_fields, reason="the settings have no certificate")
 def test_a_certificate_that_cannot_be_used_is_said(tmp_path: Path):
     wanted = settings(tmp_path, tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")
     assert "No such file" in listening_found(wanted).tls_trouble
