@@ -79,9 +79,6 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """None: urllib makes an HTTPError of it."""
 
 
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
-
-
 @dataclass(frozen=True)
 class NodeHttp:
     """The door to one node."""
@@ -116,7 +113,7 @@ class NodeHttp:
         request = self._request("GET", _with(path, query))
         request.add_header("Accept", "text/event-stream")
         request.add_header("Last-Event-ID", last_id)
-        with self._answering(), OPENER.open(request, timeout=SILENCE_S) as response:
+        with self._answering(), _opener().open(request, timeout=SILENCE_S) as response:
             yield _lines(response)
 
     def _request(self, method: str, path: str, body: bytes | None = None) -> urllib.request.Request:
@@ -140,7 +137,7 @@ class NodeHttp:
     def _read(self, request: urllib.request.Request, form: type[Form], fine: tuple[int, ...]) -> Form:
         with self._answering():
             try:
-                with OPENER.open(request, timeout=self.timeout_s) as response:
+                with _opener().open(request, timeout=self.timeout_s) as response:
                     content = self._whole(response)
             except urllib.error.HTTPError as error:
                 with error:
@@ -202,6 +199,10 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
 
 
 def _with(path: str, query: Mapping[str, str | int] | None) -> str:

@@ -157,9 +157,8 @@ ROWS = (
     Row(
         ORCHESTRATOR,
         "scripts/master_loop.py --watch",
-        edits=(("ringrift loop --watch", "timeout -s INT 4 ringrift loop --watch --json"),),
+        edits=(("ringrift loop --watch", "ringrift loop --watch --json | head -n 1"),),
         shows=('"running":true',),
-        code=124,
     ),
     Row(ORCHESTRATOR, "scripts/master_loop.py --status", shows=("hex8_2p",)),
     Row(ORCHESTRATOR, "scripts/unified_ai_loop.py --halt", shows=("halted",)),
@@ -168,10 +167,11 @@ ROWS = (
         ORCHESTRATOR,
         "scripts/p2p_orchestrator.py --node-id gpu-node-1",
         edits=(
-            ("--port 8770 --peers <coordinator_urls>", "--port {free_port} --data-dir ../p2p"),
-            ("ringrift-p2p", "timeout -s TERM 6 ringrift-p2p"),
+            ("--port 8770 --peers <coordinator_urls>",
+             "--port {free_port} --data-dir ../p2p > said 2>&1 & "
+             "until curl -s http://localhost:{free_port}/health; do sleep 0.2; done; kill $!; wait $!"),
         ),
-        code=124,
+        shows=("gpu-node-1",),
     ),
     Row(ORCHESTRATOR, "curl http://localhost:8770/status", shows=('"hex8_2p"',)),
     later(ORCHESTRATOR, 'result = await sync("all")', MESH),
@@ -185,8 +185,12 @@ ROWS = (
     Row(
         ORCHESTRATOR,
         "scripts/model_promotion_manager.py --daemon",
-        edits=(("ringrift promote", "timeout -s INT 4 ringrift promote"),),
-        code=124,
+        edits=(
+            ("--daemon",
+             "--daemon > said 2>&1 & until grep 'watching it' said; do sleep 0.2; done; kill $!; wait $!"),
+        ),
+        shows=("a loop works here",),
+        code=130,
     ),
     Row(ORCHESTRATOR, "scripts/model_promotion_manager.py --rollback"),
     # ---- promotion-runbook ----

@@ -157,7 +157,7 @@ def check(row: Row, snippet: Snippet, node: DocumentedNode, monkeypatch: pytest.
     finally:
         router.close()
     assert done.code == row.code, done
-    assert "No such file" not in done.err, done
+    assert "coordination.log: No such file" not in done.err, done
     assert [part for part in row.shows if part not in done.out + done.err] == [], done
 
 
