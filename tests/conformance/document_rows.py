@@ -1,8 +1,7 @@
 """Each command and each piece of Python in the five documents, and what becomes of it here.
 
 A row is *now* (it is run, with `edits` that the reference page names), *later* (Python of such a row says so itself
-when it is run) or an *example* (nothing that anybody runs as it is printed). PENDING holds rows of *now* whose node has
-not all their routes yet; take a row out of it when it has.
+when it is run) or an *example* (nothing that anybody runs as it is printed).
 """
 
 from dataclasses import dataclass, field
@@ -241,38 +240,3 @@ ROWS = (
     Row(RUNBOOK, 'grep -i "gauntlet.*exception'),
     example(RUNBOOK, "nvidia-smi --query-gpu=memory.used,memory.free --format=csv", "a tool of the driver's"),
 )  # fmt: skip
-
-PENDING_ROUTES = frozenset(
-    {
-        # POST and GET /events, SSE
-        (CLUSTER, "router.subscribe(DataEventType.SELFPLAY_COMPLETE"),
-        (CLUSTER, "bus.subscribe(DataEventType.YOUR_EVENT"),
-        (COORDINATION, '@bus.subscribe("training.completed")'),
-        (COORDINATION, 'source="training_daemon"'),
-        (COORDINATION, "router.get_recent_events(limit=100)"),
-        # keys of /status form 2, node_id in /health
-        (CLUSTER, "manager.get_daemon_status(DaemonType.AUTO_SYNC)"),
-        (CLUSTER, "hco.check_node_health(node_id)"),
-        (RUNBOOK, f"{STATUS}'.promotion_status'"),
-        (RUNBOOK, f"{STATUS}'.model_distribution'"),
-        (RUNBOOK, "availability = check_model_availability("),
-        (RUNBOOK, "await wait_for_model_distribution("),
-        (RUNBOOK, f"{STATUS}'.recent_events | map("),
-        (RUNBOOK, f"{STATUS}'.daemons.MODEL_DISTRIBUTION'"),
-        (RUNBOOK, "for node in $("),
-        # mutations and /admin over TCP
-        (RUNBOOK, '"gauntlet_games": 50'),
-        (RUNBOOK, "result = await controller.evaluate_and_promote("),
-        (RUNBOOK, '-d \'{"model_path": "models/canonical_hex8_2p.pth"}\''),
-        (RUNBOOK, '"models/canonical_hex8_2p.pth", "force": true'),
-        (RUNBOOK, "print(f'Last evaluation: {ctrl.last_evaluation}')"),
-        (DEPLOYMENT, "registry = ModelRegistry()"),  # and the two routes below /admin/rollback/{model_id}
-    }
-)
-PENDING_COMMANDS = frozenset({  # and modules
-    (CLUSTER, "export RINGRIFT_EXTRACTED_LOOPS=true"),
-    (COORDINATION, "cb = CircuitBreaker(failure_threshold=3, reset_timeout_seconds=300)"),
-    (COORDINATION, "launch_daemons.py --status"),
-    (ORCHESTRATOR, "scripts/p2p_orchestrator.py --node-id gpu-node-1"),
-})  # fmt: skip
-PENDING = PENDING_ROUTES | PENDING_COMMANDS

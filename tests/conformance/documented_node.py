@@ -31,6 +31,7 @@ GAME = "hex8_2p"
 UP_S = 120.0  # for a node to answer, on a busy machine
 RUN_S = 240.0  # for one command
 SETTINGS = ("node.disk_floor_gb=0", "node.node_id=here", "node.disable_local_tasks=true")
+CHAMPIONS = ("a", "b", "c", "d", "e")  # the documents roll back more than once
 TINY = """\
 node: {disk_floor_gb: 0, cores: 1}
 evaluation: {games: 2, games_max: 2, anchors_max: 0}
@@ -116,22 +117,20 @@ def documented_node(root: Path) -> Iterator[DocumentedNode]:
     for each in (folder, alone):
         (each / "models").mkdir(parents=True)
         (each / "tiny.yaml").write_text(TINY)
-    for number, path in enumerate(
-        (folder / "a.pth", folder / "b.pth", folder / "c.pth", folder / "models/my_model.pth")
-    ):
+    nets = (*(folder / f"{name}.pth" for name in CHAMPIONS), folder / "models/my_model.pth")
+    for number, path in enumerate(nets):
         new_net(path, GAME, "nano", number)
     (alone / "models/my_model.pth").write_bytes((folder / "models/my_model.pth").read_bytes())
-    port = free_port()
-    # questions are answered on this port only, as long as PENDING has the routes of the node's own
-    sets = (*SETTINGS, f"node.metrics_port={port}", "node.health_port=0")
+    port, metrics_port = free_port(), free_port()
+    sets = (*SETTINGS, f"node.metrics_port={metrics_port}", "node.health_port=0")
     words = [word for setting in sets for word in ("--set", setting)]
-    command = [str(BIN / "ringrift"), "loop", "--data-dir", str(folder), "--cores", "1", "--plain", *words]
+    command = [str(BIN / "ringrift-p2p"), "--data-dir", str(folder), "--port", str(port), *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         wait_until_up(process, f"http://127.0.0.1:{port}/health")
         prepare_champions(folder)
-        yield DocumentedNode(folder, alone, port, port)
+        yield DocumentedNode(folder, alone, metrics_port, port)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -154,10 +153,10 @@ def wait_until_up(process: "subprocess.Popen[str]", url: str) -> None:
 
 
 def prepare_champions(folder: Path) -> None:
-    """Three champions, the last one taken back."""
+    """Champions, the last one taken back."""
     settings = load(overrides={"node.data_dir": str(folder)}, environment={}).settings
     key = ConfigKey.parse(GAME)
-    for name in ("a", "b", "c"):
+    for name in CHAMPIONS:
         found = promote(settings, PromoteWish(key, folder / f"{name}.pth", force=True, reason="to begin with"), print)
         assert found.promoted, found
     assert rollback(settings, key, None, "to have a history").success

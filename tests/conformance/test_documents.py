@@ -18,29 +18,21 @@ from config.loading import load
 from p2p.client import NotYetAvailable
 from p2p.client.documented import DEPRECATED, IMPORTS, MODULES, SCRIPTS
 from p2p.client.events import RemoteRouter
-from tests.conformance.document_rows import PENDING, PENDING_ROUTES, ROWS, Row, When
+from tests.conformance.document_rows import ROWS, Row, When
 from tests.conformance.documented_node import DocumentedNode, documented_node, executed
-from tests.conformance.recorded_answers import ANSWERS
 from tests.conformance.snippets import Snippet, commands, snippets
 from tests.tidy import ROOT
-from tests.unit.p2p.client.recorded_node import RecordedNode
 
 FOLDER = Path(os.environ.get("RINGRIFT_DOCUMENTS") or ROOT.parent / "shared" / "documents")
 PAGES = sorted(FOLDER.glob("*.md"))
 SNIPPETS = [snippet for page in PAGES for snippet in snippets(page)]
-RUN = [row for row in ROWS if row.when is When.NOW and (row.page, row.has) not in PENDING]
-WAITING = [row for row in ROWS if (row.page, row.has) in PENDING_ROUTES]
+RUN = [row for row in ROWS if row.when is When.NOW]
 LATER_PYTHON = [
     (row, snippet)
     for row in ROWS
     for snippet in SNIPPETS
     if row.when is When.LATER and snippet.language == "python" and snippet.page == row.page and row.has in snippet.text
 ]
-ARRIVING_VARIABLES = {  # with other parts of the node
-    "RINGRIFT_CLUSTER_AUTH_TOKEN", "RINGRIFT_DISTRIBUTION_TIMEOUT", "RINGRIFT_EXTRACTED_LOOPS",
-    "RINGRIFT_IS_COORDINATOR", "RINGRIFT_P2P_PORT", "RINGRIFT_RAFT_ENABLED", "RINGRIFT_SWIM_ENABLED",
-    "USE_P2P_ORCHESTRATOR",
-}  # fmt: skip
 DOCUMENTED = [*IMPORTS, *MODULES, *SCRIPTS, *DEPRECATED]
 needs_documents = pytest.mark.skipif(
     len(PAGES) != 5, reason=f"the five documents are not in {FOLDER}; RINGRIFT_DOCUMENTS names another folder"
@@ -66,15 +58,14 @@ def test_every_snippet_has_one_row_and_every_row_a_snippet(capsys: pytest.Captur
     counts = Counter(row.when for row in ROWS)
     with capsys.disabled():
         print(
-            f"\ndocuments: {len(SNIPPETS)} snippets, rows: {counts[When.NOW]} now (of which {len(PENDING)} wait for "
-            f"routes), {counts[When.LATER]} later, {counts[When.EXAMPLE]} examples"
+            f"\ndocuments: {len(SNIPPETS)} snippets, rows: {counts[When.NOW]} now, {counts[When.LATER]} later, "
+            f"{counts[When.EXAMPLE]} examples"
         )
 
 
 def test_rows_say_what_they_must():
     assert all(row.why for row in ROWS if row.when is not When.NOW)
     assert len({(row.page, row.has) for row in ROWS}) == len(ROWS)
-    assert {(row.page, row.has) for row in ROWS if row.when is When.NOW} >= PENDING
 
 
 @needs_documents
@@ -101,7 +92,7 @@ def test_every_variable_of_the_documents_is_in_the_table_of_the_environment():
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     found = set(re.findall(r"\b(?:RINGRIFT_|USE_P2P_|P2P_ORCH)[A-Z0-9_]*[A-Z0-9]\b", text))
     assert len(found) > 20
-    assert found - set(VARIABLES) <= ARRIVING_VARIABLES
+    assert found <= set(VARIABLES)
 
 
 def test_commands_are_split_as_bash_does():
@@ -129,17 +120,6 @@ def test_what_the_documents_print_works(row: Row, node: DocumentedNode, monkeypa
         assert not load(environment={name: value}).remarks
         return
     check(row, snippet, node, monkeypatch)
-
-
-@needs_documents
-@pytest.mark.parametrize("row", WAITING, ids=lambda row: row.id)
-def test_what_waits_for_routes_works_with_their_answers(row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    snippet = snippet_of(row)
-    skip_without_tools(snippet)
-    with RecordedNode(ANSWERS) as recorded:
-        port = int(recorded.url.rpartition(":")[2])
-        check(row, snippet, DocumentedNode(tmp_path, tmp_path, port, port), monkeypatch)
-        assert recorded.asked
 
 
 def skip_without_tools(snippet: Snippet) -> None:
