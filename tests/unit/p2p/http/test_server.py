@@ -5,10 +5,12 @@ import http.client
 import os
 import shutil
 import socket
+import ssl
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,9 @@ from p2p.http.loop_socket import (
     write_record,
 )
 from p2p.http.server import listening
+from p2p.http.tls import server_context
 from ringrift_core.errors import StorageError
+from tests.certificates import write_certificate
 from tests.http_door import FakeDoor, answering
 
 
@@ -233,5 +237,28 @@ def test_a_further_port_answers_what_it_is_for(runtime: Path, tmp_path: Path):
         async with listening(answering(FakeDoor()), node(tmp_path, health_port=port), lambda _text: None) as found:
             assert found.addresses == (f"127.0.0.1:{port}",)
             assert [await asyncio.to_thread(get, port, path) for path in ("/health", "/jobs")] == [200, 404]
+
+    asyncio.run(run())
+
+
+def test_with_a_certificate_every_port_speaks_tls_and_nothing_else(runtime: Path, tmp_path: Path):
+    cert, key = write_certificate(tmp_path)
+    client = ssl.create_default_context(cafile=str(cert))
+
+    def status(port: int) -> int:
+        with closing(http.client.HTTPSConnection("localhost", port, timeout=20, context=client)) as connection:
+            connection.request("GET", "/health")
+            return connection.getresponse().status
+
+    async def run() -> None:
+        made = answering(FakeDoor())
+        secure = replace(made, access=replace(made.access, tls=server_context(cert, key)))
+        notes: list[str] = []
+        async with listening(secure, node(tmp_path), notes.append, must_listen=True) as found:
+            assert found.port is not None
+            assert notes[0].startswith("https://127.0.0.1:")
+            assert await asyncio.to_thread(status, found.port) == 200
+            with pytest.raises((OSError, http.client.HTTPException)):
+                await asyncio.to_thread(get, found.port, "/health")
 
     asyncio.run(run())
