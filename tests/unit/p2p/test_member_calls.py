@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -112,7 +113,9 @@ def test_a_member_asks_with_its_key_and_may_order_nothing(tmp_path: Path):
         ({"epoch": 4}, (TakeRole(role=LEADER, node="here", session=1, lease_s=9.0),), 409, "old_epoch"),
     ],
 )
-def test_everybody_else_is_refused(tmp_path: Path, wrong: dict, bodies: tuple, status: int, code: str):
+def test_everybody_else_is_refused(
+    tmp_path: Path, wrong: dict[str, Any], bodies: tuple[Body, ...], status: int, code: str
+):
     async def run() -> None:
         async with node(tmp_path, *bodies) as client:
             answer = await client.get("/status", headers=signed("GET", "/status", **wrong))

@@ -301,7 +301,10 @@ def test_logs_and_dumps_from_before_keys_and_cluster_ids_are_read_and_go_on():
     assert result.accepted
     assert state == MACHINE.load(OLD_STATE)
     assert (state.cluster_id, state.members["n1"].public_key) == ("", "")
-    bodies = (asked.Found(cluster_id="a" * 32), asked.Join(node="n1", session=2, cores=2, public_key="A" * 43))
+    bodies: tuple[asked.Body, ...] = (
+        asked.Found(cluster_id="a" * 32),
+        asked.Join(node="n1", session=2, cores=2, public_key="A" * 43),
+    )
     for sequence, body in enumerate(bodies, 1):
         state, result = MACHINE.apply(state, encode(Command(client="n1/2", sequence=sequence, at=6.0, body=body)))
         assert result.accepted
