@@ -38,6 +38,7 @@ def node_rows(state: ClusterState, own: str, silent: Mapping[str, str], versions
             alive=member.node not in silent,
             draining=member.draining,
             joined_at=member.joined_at,
+            public_key=member.public_key,
             versions=versions if mine else None,
         )
 

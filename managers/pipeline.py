@@ -54,6 +54,7 @@ from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Join, TakeRole
 from managers.state.jobs import Job, JobStatus
 from managers.state.local_consensus import LocalConsensus
+from managers.state_manager import StateManager
 from managers.training_coordinator import TrainingCoordinator
 from ringrift_core.cores import usable_cores
 from ringrift_core.errors import RingriftError, StorageError
@@ -122,6 +123,8 @@ class Pipeline:
         self.folder = folder
         self.clock = clock
         self.duty = duty
+        self.public_key = ""  # this and the next: put here before the start, by who has them
+        self.kept: StateManager | None = None
         self.identity = NodeIdentity(settings.node.node_id, session)
         self.standing = Standing()
         self.scheduler = SelfplayScheduler(settings)
@@ -405,6 +408,7 @@ class Pipeline:
                 cores=cores,
                 gpus=found.gpus.usable if cores else 0,
                 memory_bytes=found.memory_bytes,
+                public_key=self.public_key,
             ),
             TakeRole(role=LEADER, node=self.identity.node, session=self.identity.session, lease_s=LEADER_LEASE_S),
         ):

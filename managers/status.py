@@ -120,7 +120,7 @@ def status_of(sight: Sight) -> Status:
         leader_id=None if leader is None or not sight.running else leader.node,
         term=None,
         epoch=0 if leader is None else leader.seq,
-        cluster_id=None,
+        cluster_id=state.cluster_id or None,
         alive_peers=alive,
         alive_hosts=alive,
         alive_peer_count=len(alive),

@@ -220,6 +220,7 @@ class NodeRow(Record):
     alive: bool
     draining: bool
     joined_at: float
+    public_key: str  # Ed25519, base64url; "": not told
     versions: Versions | None  # None: not told
 
 
@@ -269,7 +270,7 @@ class Status(Record):
     leader_id: str | None
     term: int | None  # of Raft; None in a cluster of one
     epoch: int  # seq at which the leader took office
-    cluster_id: str | None  # None in a cluster of one
+    cluster_id: str | None  # None: not founded yet
     alive_peers: tuple[str, ...]  # other nodes that are alive
     alive_hosts: tuple[str, ...]  # where those are reached
     alive_peer_count: int

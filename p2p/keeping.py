@@ -1,7 +1,7 @@
 """What a running node keeps for itself and how it looks at nodes, put together."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from managers.circuit_breaker import CircuitBreaker
@@ -29,7 +29,10 @@ async def keeping(pipeline: Pipeline, health: Callable[[], Health]) -> AsyncIter
     """Open what the node keeps until the block ends; StorageError when its file cannot be used."""
     standing, consensus, node = pipeline.standing, pipeline.consensus, pipeline.settings.node
     breaker = CircuitBreaker()
-    async with StateManager(pipeline.folder.node_state, pipeline.clock) as state:
+    async with AsyncExitStack() as stack:
+        state = pipeline.kept
+        if state is None:
+            state = await stack.enter_async_context(StateManager(pipeline.folder.node_state, pipeline.clock))
         keeper = NodeKeeper(state, pipeline.clock, lambda: consensus.state, lambda: standing.resources, breaker)
         await keeper.restore()
         checks = HealthCheckOrchestrator(

@@ -25,10 +25,11 @@ from config.environment import process_environment
 from config.loading import DEFAULT
 from config.schema import Settings
 from managers.outcomes import Outcome
-from managers.pipeline import Pipeline
+from managers.pipeline import LEADER, Pipeline
 from managers.ports import Child
 from managers.runtime import Service, ServiceStatus, Supervisor, every
 from managers.runtime.service import Beat
+from managers.state.cluster_state import ClusterState
 from managers.state.tally import champions_of
 from managers.status_board import StatusBoard
 from managers.status_records import Status
@@ -48,6 +49,8 @@ from p2p.http.server import Answering, listening
 from p2p.http.session_api import session_handlers
 from p2p.http.status_api import status_handlers
 from p2p.http_watch import HttpWatch
+from p2p.identity.envelope import Verifier
+from p2p.identity.member_keys import MemberKeys
 from p2p.keeping import keeping
 from p2p.node_door import NodeDoor
 from p2p.orchestrator import running_node
@@ -142,7 +145,7 @@ class NodeShell:
 
     async def run(self, wish: NodeWish, stop: Stop) -> None:
         """Between the start of the pipeline and its end."""
-        pipeline, gate = self._pipeline, self._access.gate(wall, time.monotonic)
+        pipeline, gate = self._pipeline, self.gate()
         metrics = RequestMetrics(gate.refusals.counts)
         answering = Answering(self.handlers(gate, metrics), self._access, gate, metrics, self._streams)
         watch = HttpWatch(metrics, gate.refusals)
@@ -164,6 +167,17 @@ class NodeShell:
         finally:
             gate.refusals.flush()
             self.board.close()
+
+    def gate(self) -> Gate:
+        """The gate of this life: other members may call, those alone whose keys stand in the state."""
+        consensus, node = self._pipeline.consensus, self._pipeline.identity.node
+        keys, cluster = MemberKeys(lambda: consensus.state, node), consensus.state.cluster_id
+        return self._access.gate(
+            wall,
+            time.monotonic,
+            verifier=Verifier(cluster, node, keys, since=wall()) if cluster else None,
+            epoch=lambda: epoch_of(consensus.state),
+        )
 
     def handlers(self, gate: Gate, metrics: RequestMetrics) -> Handlers:
         """Every route of the table with what answers it."""
@@ -270,6 +284,12 @@ def log(outcome: Outcome) -> None:
     call = next((call for kind, call in CALLS.items() if (outcome.job or "").startswith(f"{kind}-")), None)
     fields = {} if call is None else {"call": call}
     logger.log(level, "%s%s: %s", outcome.event, where, outcome.text, extra={"fields": fields})
+
+
+def epoch_of(state: ClusterState) -> int:
+    """The seq at which the leader took office; 0 before the first one."""
+    office = state.roles.get(LEADER)
+    return 0 if office is None else office.seq
 
 
 def wall() -> float:

@@ -1,5 +1,7 @@
 """The composition root: settings in, one running node out."""
 
+import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,12 +11,16 @@ from managers.event_journal import EventJournal
 from managers.launcher.local_launcher import LauncherSettings, LocalLauncher
 from managers.node_folder import NodeFolder
 from managers.pipeline import EVERYTHING, Duty, Pipeline
+from managers.proposer import Proposer
 from managers.runtime.event_router import EventRouter
 from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.machine import StateMachine
+from managers.state_manager import StateManager
 from managers.steady_clock import SteadyClock
+from p2p.adoption import adopt
 from p2p.client.attached import attach, detach
+from p2p.identity.node_key import node_key
 from ringrift_core.errors import RingriftError
 from ringrift_core.storage import prepare_folder
 
@@ -66,12 +72,16 @@ async def _node(settings: Settings, duty: Duty) -> AsyncIterator[Pipeline]:
         watch = LauncherSettings(hang_s=settings.jobs.hang_seconds, stop_s=settings.jobs.stop_seconds)
         session = 1 if member is None else member.session + 1
         debug = settings.monitoring.debug
+        key = await asyncio.to_thread(node_key, folder.root)
+        founder = Proposer(consensus, f"{settings.node.node_id}/{session}/FOUND", clock)
         async with (
+            StateManager(folder.node_state, clock) as kept,
             EventRouter(settings.node.node_id, str(session), clock, trace=debug) as router,
             LocalLauncher(folder.jobs, folder.logs / "jobs", watch) as launcher,
         ):
+            await adopt(consensus, kept, founder, folder, secrets.token_hex(16))
             pipeline = Pipeline(settings, consensus, launcher, folder, clock, session=session, router=router, duty=duty)
-            pipeline.journal = journal
+            pipeline.journal, pipeline.kept, pipeline.public_key = journal, kept, key.text
             async with pipeline:
                 attach(pipeline)
                 try:

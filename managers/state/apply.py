@@ -317,6 +317,12 @@ def _hold_rollbacks(change: Change, body: asked.HoldRollbacks) -> None:
 # ---- members, roles, halt ----
 
 
+def _found(change: Change, body: asked.Found) -> None:
+    if change.state.cluster_id:
+        raise Refused(f"this is the cluster {change.state.cluster_id} already")
+    change.update(cluster_id=body.cluster_id)
+
+
 def _join(change: Change, body: asked.Join) -> None:
     member = people.Member(**body.model_dump(exclude={"kind"}), joined_at=change.now)
     change.update(members=people.join(change.state.members, member))
@@ -379,6 +385,7 @@ _REDUCERS: Mapping[type, Callable[[Change, Any], None]] = {
     asked.Fail: _fail,
     asked.Release: _release,
     asked.Cancel: _cancel,
+    asked.Found: _found,
     asked.Join: _join,
     asked.Expire: _expire,
     asked.Drain: _drain,

@@ -1,13 +1,14 @@
 """The whole replicated state, what changed in it, and the answer to a command."""
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
 from managers.state.jobs import Jobs
 from managers.state.learners import Learner
 from managers.state.members import Halt, Member, Role
-from managers.state.record import Count, Name, Record, Text, Time
+from managers.state.record import ClusterId, Count, Name, Record, Text, Time
 
 
 class What(StrEnum):
@@ -67,6 +68,7 @@ class ClusterState(Record):
 
     form: str = "ringrift.state/1"
     seq: Count = 0  # accepted commands: fences, epochs and reigns are seqs
+    cluster_id: ClusterId | Literal[""] = ""  # "": not founded yet
     now: Time = 0.0  # the latest time that a command bore
     jobs: Jobs = Jobs()
     learners: dict[str, Learner] = Field(default_factory=dict)  # by config key

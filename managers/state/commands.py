@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from managers.state.learners import DataCount
-from managers.state.record import Count, Digest, Game, Name, Record, Stem, Text, Time
+from managers.state.record import ClusterId, Count, Digest, Game, Name, PublicKey, Record, Stem, Text, Time
 from managers.state.tasks import GateForm, Outcome, Task
 
 VERSION = 1  # of the commands; others change nothing
@@ -79,6 +79,13 @@ class Cancel(Record):
     reason: Text
 
 
+class Found(Record):
+    """Give the cluster its id, once and for all."""
+
+    kind: Literal["found"] = "found"
+    cluster_id: ClusterId
+
+
 class Join(Record):
     """A node begins a life; what an earlier one had leased is lost."""
 
@@ -88,6 +95,7 @@ class Join(Record):
     cores: Count
     gpus: Count = 0
     memory_bytes: Count = 0
+    public_key: PublicKey = ""
 
 
 class Expire(Record):
@@ -222,8 +230,8 @@ class ResumeAll(Record):
 
 
 Body = Annotated[
-    Enqueue | Assign | Start | Complete | Fail | Release | Cancel | Join | Expire | Drain | Leave | TakeRole
-    | YieldRole | CountData | Qualify | Judge | AddNet | Promote | RollBack | HoldRollbacks | HaltAll
+    Enqueue | Assign | Start | Complete | Fail | Release | Cancel | Found | Join | Expire | Drain | Leave
+    | TakeRole | YieldRole | CountData | Qualify | Judge | AddNet | Promote | RollBack | HoldRollbacks | HaltAll
     | ResumeAll,
     Field(discriminator="kind"),
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from managers.state.record import Count, Name, Record, Refused, Text, Time
+from managers.state.record import Count, Name, PublicKey, Record, Refused, Text, Time
 
 MEMBERS_MAX = 10_000
 ROLES_MAX = 100
@@ -19,6 +19,7 @@ class Member(Record):
     gpus: Count
     memory_bytes: Count
     joined_at: Time
+    public_key: PublicKey = ""  # that its calls to other nodes are signed with
     draining: bool = False  # gets no new jobs
 
 
@@ -41,12 +42,17 @@ class Halt(Record):
 
 
 def join(members: dict[str, Member], member: Member) -> dict[str, Member]:
-    """A node begins a life; draining outlives it."""
+    """A node begins a life; draining outlives it, and so does its key: without it nobody takes its name."""
     known = members.get(member.node)
     if known is None and len(members) >= MEMBERS_MAX:
         raise Refused(f"there are {MEMBERS_MAX} members already")
     if known is not None and known.session >= member.session:
         raise Refused(f"{member.node} has begun session {known.session}; {member.session} is not newer")
+    if known is not None and known.public_key not in {"", member.public_key}:
+        raise Refused(
+            f"the folder of {member.node} has another key: bring back its identity/node.key from a copy, or work in "
+            f"another folder under another name; {member.node} is the node with the key {known.public_key}"
+        )
     draining = member.draining or (known is not None and known.draining)
     return {**members, member.node: member.model_copy(update={"draining": draining})}
 

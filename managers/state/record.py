@@ -36,6 +36,10 @@ def shortened(text: str) -> str:
 
 Game = Annotated[str, AfterValidator(known_game)]  # config key
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+ClusterId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]  # 128 random bits
+PublicKey = Annotated[  # Ed25519: 32 bytes as base64url without padding; "": none is known
+    str, Field(pattern="^([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])?$")
+]
 Stem = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]  # of a stored match or gauntlet
 Name = Annotated[str, Field(min_length=1, max_length=200)]  # of a node, a client, a role, a job
 Text = Annotated[str, AfterValidator(shortened)]

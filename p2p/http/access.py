@@ -11,6 +11,7 @@ from p2p.http.guard import Gate
 from p2p.http.refusal_log import RefusalLog
 from p2p.http.tls import server_context, warning_for
 from p2p.identity.credentials import ADMIN_VARIABLE, Credentials, load_credentials
+from p2p.identity.envelope import Verifier
 from p2p.identity.sessions import Sessions
 
 
@@ -23,8 +24,15 @@ class Access:
     names: frozenset[str]  # of this node, as a request may call it
     warning: str | None  # for people
 
-    def gate(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> Gate:
-        """A gate with these; `wall` gives unix seconds. No other node may call yet."""
+    def gate(
+        self,
+        wall: Callable[[], float],
+        monotonic: Callable[[], float],
+        *,
+        verifier: Verifier | None = None,
+        epoch: Callable[[], int] = lambda: 0,
+    ) -> Gate:
+        """A gate with these; `wall` gives unix seconds. Without a verifier no other node may call."""
         return Gate(
             credentials=self.credentials,
             sessions=Sessions(),
@@ -32,6 +40,8 @@ class Access:
             names=self.names,
             wall=wall,
             monotonic=monotonic,
+            verifier=verifier,
+            epoch=epoch,
         )
 
 

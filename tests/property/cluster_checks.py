@@ -26,6 +26,7 @@ def check_step(before: ClusterState, command: asked.Command | None, after: Clust
         assert after.now == max(before.now, command.at)
         check_champions(before, command.body, after)
         check_told(before, after, result)
+        check_identity(before, after)
     if is_news(before, command):
         assert command is not None
         assert after.answered[command.client].result == result.model_copy(update={"transitions": ()})
@@ -91,6 +92,13 @@ def check_champions(before: ClusterState, body: asked.Body, after: ClusterState)
             net = old.nets[body.candidate]
             assert body.candidate not in old.blocked
             assert (net.status, net.gauntlet, net.against) == (NetStatus.PASSED, body.evidence, old.champion)
+
+
+def check_identity(before: ClusterState, after: ClusterState) -> None:
+    """An id stays, and so does the key of a node as long as it is a member."""
+    assert before.cluster_id in {"", after.cluster_id}
+    for name in before.members.keys() & after.members.keys():
+        assert before.members[name].public_key in {"", after.members[name].public_key}
 
 
 def check_learner(learner: Learner, seq: int) -> None:

@@ -40,6 +40,7 @@ class PlainCluster:
     def __init__(self) -> None:
         self.seq = 0
         self.now = 0.0
+        self.cluster_id = ""
         self.active: dict[str, Plain] = {}
         self.finished: dict[str, Plain] = {}
         self.learners: dict[str, Plain] = {game: blank(game) for game in GAMES}
@@ -198,10 +199,15 @@ class PlainCluster:
                 else:
                     self.back(job)
 
+    def found(self, body: asked.Found) -> None:
+        need(self.cluster_id == "")
+        self.cluster_id = body.cluster_id
+
     def join(self, body: asked.Join) -> None:
         known = self.members.get(body.node)
         need(known is not None or len(self.members) < LEAST["members"])
         need(known is None or body.session > known["session"])
+        need(known is None or known["public_key"] in {"", body.public_key})
         draining = known is not None and known["draining"]
         self.members[body.node] = {**plain(body), "joined_at": self.now, "draining": draining}
         del self.members[body.node]["kind"]
@@ -417,6 +423,7 @@ def view_of_plain(cluster: PlainCluster) -> Plain:
     }
     return {
         "seq": cluster.seq, "now": cluster.now, "halt": cluster.halted, "learners": learners,
+        "cluster": cluster.cluster_id,
         "active": list(cluster.active.items()), "finished": list(cluster.finished.items()),
         "members": cluster.members, "roles": cluster.roles,
         "answers": [(client, number, *answer) for client, (number, answer) in cluster.answers.items()],
@@ -432,6 +439,7 @@ def view_of(state: ClusterState) -> Plain:
     jobs, answered = plain(state.jobs), state.answered.items()
     return {
         "seq": state.seq, "now": state.now, "halt": state.halt and plain(state.halt), "learners": learners,
+        "cluster": state.cluster_id,
         "active": list(jobs["active"].items()), "finished": list(jobs["finished"].items()),
         "members": {name: plain(it) for name, it in state.members.items()},
         "roles": {name: plain(it) for name, it in state.roles.items()},

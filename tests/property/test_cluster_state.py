@@ -56,6 +56,8 @@ NODES = ("n1", "n2", "n3")
 CLIENTS = "abcdef"
 NETS = [commanded.digest(number) for number in range(1, 10)]
 VERDICTS = ("passed", "passed", "failed", "undecided")
+KEYS = ("", "A" * 43, "B" * 42 + "A")
+CLUSTERS = ("0" * 32, "1" * 32)
 STEMS = ("e" * 16, "f" * 16)
 T = TypeVar("T")
 seeds = st.integers(0, (1 << 20) - 1)
@@ -125,7 +127,7 @@ class Commands(RuleBasedStateMachine):
         """Two members, and no, one or several champions in each configuration."""
         dice = self.roll(seed)
         for node in ("n1", "n2"):
-            self.ask(asked.Join(node=node, session=1, cores=4))
+            self.ask(asked.Join(node=node, session=1, cores=4, public_key=dice.one(KEYS)))
         for game in GAMES:
             for net in NETS[: dice.one((0, 1, 2, 3))]:
                 self.learn_from(game, net, "passed", STEMS[0])
@@ -134,6 +136,9 @@ class Commands(RuleBasedStateMachine):
 
     def session(self, node: str) -> int:
         return self.state.members[node].session if node in self.state.members else 1
+
+    def key(self, node: str) -> str:
+        return self.state.members[node].public_key if node in self.state.members else ""
 
     def ready(self) -> str:
         """A node; usually made a member that takes jobs, as far as the state allows."""
@@ -157,8 +162,10 @@ class Commands(RuleBasedStateMachine):
         node = dice.one(NODES)
         session, off = self.session(node), dice.one((0, 1, 1, 2))
         bodies: Sequence[asked.Body] = (
-            asked.Join(node=node, session=session + off, cores=4),
-            asked.Join(node=node, session=session + off, cores=8, gpus=1),
+            asked.Join(node=node, session=session + off, cores=4, public_key=self.key(node)),
+            asked.Join(node=node, session=session + off, cores=8, gpus=1, public_key=self.key(node)),
+            asked.Join(node=node, session=session + off, cores=4, public_key=dice.one(KEYS)),
+            asked.Found(cluster_id=dice.one(CLUSTERS)),
             asked.Expire(node=node, session=session + off // 2),
             asked.Leave(node=node),
             asked.Drain(node=node),
@@ -253,7 +260,7 @@ class Commands(RuleBasedStateMachine):
         if dice.often():
             self.ask(asked.Start(job=found.id, fence=fence))
         ends: Sequence[asked.Body] = (
-            asked.Join(node=node, session=session + 1, cores=4),
+            asked.Join(node=node, session=session + 1, cores=4, public_key=self.key(node)),
             asked.Expire(node=node, session=session),
             asked.Leave(node=node),
         )
@@ -455,6 +462,8 @@ BUGS: dict[str, tuple[Callable[..., Any], str, str]] = {
     "a repetition is done again": (reducer.apply, "command.sequence <= known", "command.sequence < known"),
     "who asks often is forgotten": (reducer._remembered, " if name != client", ""),
     "a new life keeps the old one's leases": (reducer._join, "body.session,", "0,"),
+    "a cluster is founded twice": (reducer._found, "if change.state.cluster_id:", "if False:"),
+    "anybody takes a node's name": (members.join, 'known.public_key not in {"", member.public_key}', "False"),
     "a current net is not told": (reducer.Change.learner, "learner.current != before.current", "False"),
 }
 

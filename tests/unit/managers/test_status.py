@@ -16,7 +16,7 @@ from managers.pipeline import LEADER
 from managers.ports import Usage
 from managers.resource_watch import Resources
 from managers.runtime.service import ServiceStatus, State
-from managers.state.commands import Fail, HaltAll, Join, ResumeAll, TakeRole
+from managers.state.commands import Fail, Found, HaltAll, Join, ResumeAll, TakeRole
 from managers.state.jobs import Jobs
 from managers.status import Sight, Work, status_of
 from managers.status_board import concerns_of
@@ -131,6 +131,13 @@ def test_jobs_are_counted_by_where_they_stand_and_by_kind():
     queue = status_of(sight(loop)).work_queue
     assert (queue.queued, queue.assigned, queue.running) == (1, 0, 1)
     assert queue.by_kind == {"selfplay": 1, "training": 1}
+
+
+def test_the_cluster_has_an_id_once_it_is_founded():
+    loop = Loop()
+    assert status_of(sight(loop)).cluster_id is None
+    loop.do(Found(cluster_id="a" * 32))
+    assert status_of(sight(loop)).cluster_id == "a" * 32
 
 
 def test_other_nodes_are_peers_alive_while_they_are_heard():

@@ -50,7 +50,8 @@ def full() -> ClusterState:
     """A state in which every field of every record is something else than its default somewhere."""
     cluster = Commanded()
     a, b, c, d = map(digest, range(4))
-    cluster.do(asked.Join(node="n1", session=3, cores=8, gpus=1, memory_bytes=1 << 40))
+    cluster.do(asked.Found(cluster_id="a" * 32))
+    cluster.do(asked.Join(node="n1", session=3, cores=8, gpus=1, memory_bytes=1 << 40, public_key="A" * 43))
     cluster.do(asked.TakeRole(role="LEADER", node="n1", session=3, lease_s=30))
     _train_everything(cluster, a)
     cluster.crowned(b)
@@ -281,3 +282,29 @@ def records_in(value: object) -> Iterator[BaseModel]:
     elif isinstance(value, tuple):
         for item in value:
             yield from records_in(item)
+
+
+OLD_JOIN = (  # of a version whose nodes had no keys, as it stands in logs
+    b'{"version":1,"client":"n1/1/JOIN","sequence":1,"at":5.0,"body":{"kind":"join","node":"n1","session":1,'
+    b'"cores":2,"gpus":0,"memory_bytes":7}}'
+)
+OLD_STATE = (
+    b'{"form":"ringrift.state/1","seq":1,"now":5.0,"jobs":{"active":{},"finished":{}},"learners":{},"members":{"n1":'
+    b'{"node":"n1","session":1,"cores":2,"gpus":0,"memory_bytes":7,"joined_at":5.0,"draining":false}},"roles":{},'
+    b'"halt":null,"answered":{"n1/1/JOIN":{"sequence":1,"result":{"accepted":true,"seq":1,"reason":"","job":null,'
+    b'"transitions":[]}}}}'
+)
+
+
+def test_logs_and_dumps_from_before_keys_and_cluster_ids_are_read_and_go_on():
+    state, result = MACHINE.apply(MACHINE.initial(), OLD_JOIN)
+    assert result.accepted
+    assert state == MACHINE.load(OLD_STATE)
+    assert (state.cluster_id, state.members["n1"].public_key) == ("", "")
+    bodies: tuple[asked.Body, ...] = (
+        asked.Found(cluster_id="a" * 32),
+        asked.Join(node="n1", session=2, cores=2, public_key="A" * 43),
+    )
+    for sequence, body in enumerate(bodies, 1):
+        state, result = MACHINE.apply(state, encode(Command(client="n1/2", sequence=sequence, at=6.0, body=body)))
+        assert result.accepted

@@ -1,11 +1,14 @@
 """Members, roles, halt."""
 
 import pytest
+from pydantic import ValidationError
 
 from managers.state import commands as asked
 from managers.state import members as people
 from managers.state.cluster_state import What
 from tests.commanded import START, Commanded, selfplay, selfplay_outcome
+
+KEY, OTHER_KEY = "A" * 43, "B" * 42 + "A"
 
 
 @pytest.fixture
@@ -22,6 +25,45 @@ def test_a_member_is_as_it_was_when_it_joined(cluster: Commanded):
         node="n1", session=7, cores=16, gpus=2, memory_bytes=5, joined_at=START
     )
     assert [(it.what, it.node) for it in result.transitions] == [(What.MEMBER_JOINED, "n1")]
+
+
+def join_with(key: str, session: int = 1) -> asked.Join:
+    return asked.Join(node="n1", session=session, cores=4, public_key=key)
+
+
+def test_a_member_keeps_its_key_and_nobody_joins_under_its_name_with_another(cluster: Commanded):
+    cluster.do(join_with(KEY))
+    cluster.do(join_with(KEY, session=2))
+    for other in (OTHER_KEY, ""):
+        refusal = cluster.refused(join_with(other, session=3))
+        assert "the folder of n1 has another key" in refusal
+        assert "bring back its identity/node.key" in refusal
+    assert cluster.state.members["n1"].public_key == KEY
+    cluster.do(asked.Leave(node="n1"))
+    cluster.do(join_with(OTHER_KEY))
+
+
+def test_a_member_without_a_key_gets_one_in_a_later_life(cluster: Commanded):
+    cluster.join()
+    cluster.do(join_with(KEY, session=2))
+    assert cluster.state.members["n1"].public_key == KEY
+
+
+@pytest.mark.parametrize("text", ["A" * 42, "A" * 44, "A" * 42 + "B", "+" * 43, "A" * 43 + "\n"])
+def test_what_is_no_public_key_in_its_one_text_form_is_no_command(text: str):
+    with pytest.raises(ValidationError):
+        join_with(text)
+
+
+def test_a_cluster_is_founded_once(cluster: Commanded):
+    assert cluster.state.cluster_id == ""
+    assert cluster.do(asked.Found(cluster_id="a" * 32)).transitions == ()
+    for again in ("a" * 32, "b" * 32):
+        assert "cluster aaaaaaaa" in cluster.refused(asked.Found(cluster_id=again))
+    assert cluster.state.cluster_id == "a" * 32
+    for text in ("", "A" * 32, "a" * 31, "a" * 33):
+        with pytest.raises(ValidationError):
+            asked.Found(cluster_id=text)
 
 
 def test_a_life_begins_once_and_only_after_the_one_before(cluster: Commanded):

@@ -74,7 +74,7 @@ def test_a_job_tells_its_spec_its_history_and_why_it_waits():
 
 def test_nodes_are_told_with_who_is_silent_or_drains():
     loop = Loop()
-    loop.do(Join(node="other", session=3, cores=8, gpus=2, memory_bytes=5))
+    loop.do(Join(node="other", session=3, cores=8, gpus=2, memory_bytes=5, public_key="A" * 43))
     loop.do(Drain(node="other", draining=True))
     door = FakeDoor(loop)
     door.silent = {"other": "silent for 100 s"}
@@ -85,6 +85,7 @@ def test_nodes_are_told_with_who_is_silent_or_drains():
         assert {"ringrift", "protocol", "rules", "python"} == mine["versions"].keys()
         assert (other["node_id"], other["self"], other["alive"], other["draining"]) == ("other", False, False, True)
         assert (other["gpus"], other["session"], other["versions"]) == (2, 3, None)
+        assert (mine["public_key"], other["public_key"]) == ("", "A" * 43)
 
     ask(answering(door), use)
 
