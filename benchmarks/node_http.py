@@ -36,9 +36,8 @@ STATUS_EVERY_S = 1.0
 HEALTH_EVERY_S = 0.1
 PLAYING_S = 300.0  # until jobs play: the first one compiles the kernels
 SETTLE_S = 3.0
-NICE = 10  # of a job
 BARE = "--bare"
-LOOP = "while True: pass"
+LOOP = "import os; os.nice(10)\nwhile True: pass"  # nice as a job is
 SELFPLAY = {"selfplay.bootstrap_games": "10000000", "selfplay.minutes_per_job": "60"}
 IDLE = {"node.disable_local_tasks": "true"}
 
@@ -111,7 +110,7 @@ def measured(process: psutil.Process, port: int, clients: int, seconds: float) -
 @contextmanager
 def busy_loops(count: int) -> Iterator[list[psutil.Process]]:
     """A loop per core."""
-    loops = [subprocess.Popen(["nice", "-n", str(NICE), sys.executable, "-c", LOOP]) for _ in range(count)]
+    loops = [subprocess.Popen([sys.executable, "-c", LOOP]) for _ in range(count)]  # noqa: S603 - ours
     try:
         yield [psutil.Process(loop.pid) for loop in loops]
     finally:
@@ -163,7 +162,7 @@ def bare_server(sizes: Sequence[int]) -> Iterator[tuple[psutil.Process, int]]:
     """That server as a process, and its port."""
     words = [sys.executable, "-m", "benchmarks.node_http", BARE, *map(str, sizes)]
     root = Path(__file__).parent.parent
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=root) as process:  # noqa: S603 - ours
         try:
             assert process.stdout is not None
             yield psutil.Process(process.pid), int(process.stdout.readline())
@@ -175,16 +174,19 @@ def run(seconds: float, clients: int, busy: str) -> dict[str, object]:
     """Node and bound under one load."""
     cores = len(os.sched_getaffinity(0))
     settings = SELFPLAY if busy == "selfplay" else IDLE
-    with tempfile.TemporaryDirectory(prefix="ringrift-bench-") as name, running_node(Path(name), settings) as node:
-        with playing(node) if busy == "selfplay" else busy_loops(cores) as burners:
-            sleep(SETTLE_S)
-            sizes = [len(node.get(path)) for path in ("/health", "/status")]
-            began, before = monotonic(), sum(map(cpu_s, burners))
-            found = measured(node.process, node.port, clients, seconds)
-            with bare_server(sizes) as (process, port):
-                bound = measured(process, port, clients, seconds)
-            burnt = (sum(map(cpu_s, burners)) - before) / (monotonic() - began)
-            lag_s = node.metric("event_loop_lag_seconds")
+    with (
+        tempfile.TemporaryDirectory(prefix="ringrift-bench-") as name,
+        running_node(Path(name), settings) as node,
+        playing(node) if busy == "selfplay" else busy_loops(cores) as burners,
+    ):
+        sleep(SETTLE_S)
+        sizes = [len(node.get(path)) for path in ("/health", "/status")]
+        began, before = monotonic(), sum(map(cpu_s, burners))
+        found = measured(node.process, node.port, clients, seconds)
+        with bare_server(sizes) as (process, port):
+            bound = measured(process, port, clients, seconds)
+        burnt = (sum(map(cpu_s, burners)) - before) / (monotonic() - began)
+        lag_s = node.metric("event_loop_lag_seconds")
     return {
         "clients": clients, "seconds": seconds, "busy": busy, "busy_cores": round(burnt, 2), "bytes": sizes,
         "node": found, "node_lag_ms": round(1000 * lag_s, 1), "bare": bound,

@@ -63,7 +63,7 @@ def running_node(folder: Path, settings: Mapping[str, str]) -> Iterator[NodeProc
     wished = [word for path, value in {**SETTINGS, **settings}.items() for word in ("--set", f"{path}={value}")]
     words = [str(COMMAND), "--data-dir", str(folder / "node"), "--port", str(port), *wished]
     with (folder / "node.log").open("wb") as log:
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603 - ours
     node = NodeProcess(port, psutil.Process(process.pid))
     try:
         until = monotonic() + UP_S

@@ -53,7 +53,7 @@ class Watch:
     def note(self, name: str) -> None:
         """A call, on whichever thread."""
         if threading.get_ident() == self.thread:
-            frames = itertools.islice(traceback.walk_stack(sys._getframe(2)), FRAMES)  # noqa: SLF001 - reads no file
+            frames = itertools.islice(traceback.walk_stack(sys._getframe(2)), FRAMES)
             self.calls.append(f"{name} {[f'{it.f_code.co_filename}:{line}' for it, line in frames]}")
 
 
@@ -93,7 +93,8 @@ def connecting(watch: Watch) -> Callable[..., sqlite3.Connection]:
 
     def connect(*arguments: Any, **named: Any) -> sqlite3.Connection:
         watch.note("sqlite3.connect")
-        return plain(*arguments, **{"factory": watched, **named})
+        made: sqlite3.Connection = plain(*arguments, **{"factory": watched, **named})
+        return made
 
     return connect
 

@@ -1,7 +1,7 @@
 """What a node says of itself and may be told: health, status, metrics, halt, daemons; errors as JSON."""
 
-import re
 import json
+import re
 
 import pytest
 from aiohttp import web
