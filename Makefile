@@ -23,20 +23,23 @@ check: $(VENV)/dev.stamp  ## formatting, lint, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/run.stamp  ## engine, shards, search, selfplay and training with their bounds, as JSON
+bench: $(VENV)/run.stamp  ## engine, shards, search, selfplay, training and the node with their bounds, as JSON
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/shards.py
 	$(BIN)/ringrift bench search --json
 	$(BIN)/ringrift bench selfplay --json
 	$(BIN)/ringrift bench train --json
 	$(BIN)/python benchmarks/consensus_log.py
+	$(BIN)/python -m benchmarks.node_http
 
 learn: $(VENV)/run.stamp  ## from nothing to a champion on hex8_2p, three seeds; may be stopped and goes on
 	$(BIN)/ringrift warmup
 	$(BIN)/python benchmarks/learn.py --folder $(OUT)/learn
 
-soak: $(VENV)/dev.stamp  ## the property tests again, with far more games; the loop killed 50 times
+soak: $(VENV)/dev.stamp  ## property tests with far more games, hostile bytes, a node and its clients, the loop killed 50 times
 	RINGRIFT_TEST_SCALE=25 $(BIN)/python -m pytest tests/property
+	$(BIN)/python -c 'from tests.property.hostile_bytes import soak; soak(1_000_000, seed=1)'
+	$(BIN)/python -m tests.e2e.node_soak --minutes 20
 	$(BIN)/ringrift warmup
 	rm -rf $(OUT)/killed-loop
 	$(BIN)/python -m tests.e2e.loop_killer $(OUT)/killed-loop --kills 50

@@ -110,6 +110,7 @@ class NodeCollector:
             refusals.add_metric([code], count)
         yield refusals
         yield plain("event_loop_lag_seconds", "Longest delay of the event loop in the last minute.", self._counts.lag_s)
+        yield plain("tasks", "Tasks of the event loop.", self._counts.tasks)
 
     def _tally(self, game: str, name: str) -> int:
         learner = self._state.learners.get(game)

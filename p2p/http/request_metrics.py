@@ -25,6 +25,7 @@ class RequestCounts:
     requests: Mapping[tuple[str, str, str], int]  # by route, method, status
     refusals: Mapping[str, int]  # by code
     lag_s: float  # the longest of the last minute
+    tasks: int = 0  # of the event loop
 
 
 NOTHING = RequestCounts({}, {}, 0.0)
@@ -49,9 +50,9 @@ class RequestMetrics:
         """So much later than it was due the loop had a turn."""
         self._lags.append(max(0.0, seconds))
 
-    def snapshot(self) -> RequestCounts:
-        """The counts now."""
-        return RequestCounts(dict(self._requests), dict(self._refusals), max(self._lags, default=0.0))
+    def snapshot(self, tasks: int = 0) -> RequestCounts:
+        """The counts now, of a loop that has so many tasks."""
+        return RequestCounts(dict(self._requests), dict(self._refusals), max(self._lags, default=0.0), tasks)
 
 
 def counted(metrics: RequestMetrics) -> Middleware:

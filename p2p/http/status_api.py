@@ -64,8 +64,9 @@ def status_handlers(door: StatusDoor, metrics: RequestMetrics) -> Handlers:
             return text_answer(await asyncio.to_thread(with_all_peers, door.status, door.state))
 
     async def scrape(_request: web.Request) -> web.Response:
+        counts = metrics.snapshot(len(asyncio.all_tasks()))
         async with asyncio.timeout(THREAD_S):
-            text = await asyncio.to_thread(metrics_text, door.status, door.state, metrics.snapshot())
+            text = await asyncio.to_thread(metrics_text, door.status, door.state, counts)
         return web.Response(body=text, headers={"Content-Type": METRICS_TYPE})
 
     return {"GET /health": health, "GET /status": status, "GET /metrics": scrape}

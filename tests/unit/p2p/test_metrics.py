@@ -33,6 +33,7 @@ DOCUMENTED = {
     "ringrift_http_requests": ("counter", {"route", "method", "status"}),
     "ringrift_http_refusals": ("counter", {"code"}),
     "ringrift_event_loop_lag_seconds": ("gauge", set()),
+    "ringrift_tasks": ("gauge", set()),
 }
 
 

@@ -1,6 +1,7 @@
 """What a node says of itself and may be told: health, status, metrics, halt, daemons; errors as JSON."""
 
 import json
+import re
 
 import pytest
 from aiohttp import web
@@ -33,6 +34,8 @@ def test_health_status_and_metrics_are_served():
         assert "ringrift_model_rollbacks_total" in text
         assert 'ringrift_http_requests_total{method="GET",route="/status",status="200"} 1.0' in text
         assert "ringrift_event_loop_lag_seconds 0.0" in text
+        (tasks,) = re.findall(r"^ringrift_tasks (\S+)$", text, re.MULTILINE)
+        assert float(tasks) > 0
 
     ask(answering(door), use)
 
