@@ -89,12 +89,14 @@ class FakeDoor:
         self.states[name] = State.STOPPED
 
 
-def answering(door: FakeDoor, more: Handlers | None = None, credentials: Credentials | None = None) -> Answering:
+def answering(
+    door: FakeDoor, more: Handlers | None = None, credentials: Credentials | None = None, *, heartbeat_s: float = 0.05
+) -> Answering:
     """What listeners need, with as much of a node behind it as the door has."""
     access = Access(credentials or Credentials(), None, frozenset({NODE}), None)
     gate = access.gate(lambda: 1e9, lambda: 1000.0)
     metrics = RequestMetrics(gate.refusals.counts)
-    streams = EventStreams(door.journal, heartbeat_s=0.05, most=2)
+    streams = EventStreams(door.journal, heartbeat_s=heartbeat_s, most=2)
     router = EventRouter(NODE, "1", door.clock)
     router.watch(lambda event: door.journal.append(event, door.state.seq))
     handlers = {

@@ -18,6 +18,7 @@ STREAMS_MAX = 32
 HEARTBEAT_S = 15.0
 WRITE_S = 30.0  # for a client to take what is written
 PAGE = 200  # events in one write
+GONE_S = 1.0  # until a client that has gone is noticed: aiohttp tells nobody, and a heartbeat may be far away
 RETRY_MS = 2000  # before a browser comes back
 HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -49,7 +50,8 @@ class EventStreams:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
-            await asyncio.wait([task])
+            while request.transport is not None and not task.done():
+                await asyncio.wait([task], timeout=GONE_S)
         finally:
             task.cancel()
         return response

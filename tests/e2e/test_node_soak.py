@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.node_soak import Sample, grown, judged, rise_of
 
-SECONDS = 600
+SECONDS = 1200
 
 
 def samples(**shapes: Callable[[int], float]) -> list[Sample]:

@@ -4,10 +4,12 @@ import asyncio
 import json
 
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, web
 
 from managers.event_journal import LAST, EventJournal
 from managers.state.commands import HaltAll, ResumeAll
+from p2p.http.connection_limits import ConnectionLimits, limited_runner
+from p2p.http.node_api import node_app
 from p2p.identity.credentials import Credentials, Token
 from tests.http_door import Client, FakeDoor, answering, ask
 from tests.unit.managers.test_event_journal import read_back
@@ -174,6 +176,29 @@ def test_streams_are_few():
             assert (answer.status, (await answer.json())["error"]["code"]) == (503, "unavailable")
 
     ask(answering(with_events()), use)
+
+
+def test_a_client_that_has_gone_leaves_its_place_long_before_the_next_heartbeat():
+    """Behind the runner of a node: aiohttp's server for tests tells handlers that a client has gone."""
+    found = answering(with_events(), heartbeat_s=3600)
+    app = node_app(found.handlers, found.gate, found.metrics)
+
+    async def run() -> None:
+        runner = limited_runner(app, ConnectionLimits(), found.gate.refusals)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        _, writer = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
+        writer.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+        assert found.streams is not None
+        async with asyncio.timeout(20):
+            while found.streams.count == 0:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.05)
+            writer.transport.abort()
+            while found.streams.count > 0:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.05)
+        await runner.cleanup()
+
+    asyncio.run(run())
 
 
 def test_a_stream_that_falls_behind_is_cut_off():
