@@ -97,7 +97,7 @@ def _content(path: Path, name: str) -> str | None:
 
 def _pair(line: str, source: str) -> tuple[str, str] | None:
     """The variable and the value of a line; None for a comment and for nothing."""
-    stripped = line.strip(BLANKS)
+    stripped = _stripped(line)
     if not stripped or stripped[0] in "#;":
         return None
     before, equals, after = stripped.partition("=")
@@ -108,10 +108,17 @@ def _pair(line: str, source: str) -> tuple[str, str] | None:
         near = get_close_matches(name.removeprefix("export").strip(BLANKS), VARIABLES, 1, SIMILAR)
         advice = f"; write {near[0]}=..." if near else "; docs/reference/configuration.md lists those that there are"
         raise ConfigError(f"{source}: there is no variable {shown(name)}{advice}")
-    text = _value(after.strip(BLANKS), source)
+    text = _value(after.lstrip(BLANKS), source)
     if not text.isprintable():
         raise ConfigError(f"{source}: {name} has a control character; write printable text")
     return name, text
+
+
+def _stripped(line: str) -> str:
+    """A line without blanks around it; one that follows a backslash at the end belongs to the value."""
+    stripped = line.strip(BLANKS)
+    escaped = (len(stripped) - len(stripped.rstrip("\\"))) % 2
+    return line.lstrip(BLANKS)[: len(stripped) + escaped]
 
 
 def _value(text: str, source: str) -> str:
@@ -146,6 +153,8 @@ def _unescaped(text: str, source: str) -> str:
 
 def _entry(name: str, said: Said) -> tuple[str, Entry] | None:
     """What a variable sets, by the path of the setting."""
+    if VARIABLES[name].secret:
+        return None
     try:
         value = value_of(name, {name: said.text})
     except ConfigError as error:

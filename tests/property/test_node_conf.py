@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config.environment import VARIABLES, ConfigError
@@ -32,6 +32,7 @@ def read(content: bytes) -> NodeConf | None:
 
 
 @given(st.one_of(st.binary(max_size=80), st.lists(PIECES, max_size=12).map(lambda it: "".join(it).encode())))
+@example(b"RINGRIFT_ADMIN_TOKEN=t")
 @settings(max_examples=300 * SCALE, deadline=None)
 def test_any_bytes_are_variables_or_refused_in_one_line(content: bytes):
     found = read(content)
@@ -39,6 +40,7 @@ def test_any_bytes_are_variables_or_refused_in_one_line(content: bytes):
 
 
 @given(PRINTABLE)
+@example(" ")
 @settings(max_examples=200 * SCALE, deadline=None)
 def test_whatever_is_quoted_comes_back(text: str):
     quoted = {

@@ -150,7 +150,7 @@ def test_one_seed_replays_everything():
 
 def test_the_faults_that_are_drawn_really_happen():
     twice = SETTINGS.model_copy(update={"jobs": SETTINGS.jobs.model_copy(update={"attempts_max": 2})})
-    sim = Loop(Plan(5, twice, {"a": 3, "b": 2}, Faults(3600.0, every_s=40.0, failing_share=0.4)))
+    sim = Loop(Plan(6, twice, {"a": 3, "b": 2}, Faults(3600.0, every_s=40.0, failing_share=0.4)))
 
     sim.run(3600)
     assert min(sim.checks.repeated, sim.checks.refused, sim.checks.late) > 0
