@@ -74,7 +74,7 @@ def _url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
         raise ValueError(text)
-    if parts.username or parts.query or parts.fragment or not text.isprintable() or " " in text:
+    if parts.username or parts.password or parts.query or parts.fragment or not text.isprintable() or " " in text:
         raise ValueError(text)
     return text.rstrip("/")
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from config.environment import DEFAULT_URL, URLS, ConfigError, process_environment, shown
+from config.environment import DEFAULT_URL, URL, URLS, ConfigError, p2p_url, process_environment, shown
 from p2p.cli.ending import UnreachableError
 from ringrift_core.errors import RingriftError
 
@@ -63,12 +63,11 @@ def node_meant(url: str | None, data_dir: Path | None, environment: Mapping[str,
     if url is not None and data_dir is not None:
         raise ConfigError("say either --url or --data-dir")
     if url is not None:
-        return Asked(url=checked_url(url, "--url"), token=token)
+        return Asked(url=said_url(url), token=token)
     if data_dir is not None:
         return Asked(data_dir=data_dir)
-    for name in URLS:
-        if variables.get(name):
-            return Asked(url=checked_url(variables[name], name), token=token)
+    if any(variables.get(name) for name in URLS):
+        return Asked(url=p2p_url(variables), token=token)
     from p2p.http.loop_socket import read_record
 
     if read_record(Path()) is not None:
@@ -76,20 +75,12 @@ def node_meant(url: str | None, data_dir: Path | None, environment: Mapping[str,
     return Asked(url=DEFAULT_URL, token=token)
 
 
-def checked_url(text: str, source: str) -> str:
-    """A URL without a slash at its end; ConfigError when it is none."""
-    refusal = ConfigError(f"{source} is {shown(text)}; write a URL such as {DEFAULT_URL}")
-    if not text.isprintable() or " " in text:
-        raise refusal
+def said_url(text: str) -> str:
+    """The URL of `--url`, without a slash at its end; ConfigError when it is none."""
     try:
-        parts = urlsplit(text)
-        port = parts.port
+        return str(URL.read(text))
     except ValueError:
-        raise refusal from None
-    plain = not (parts.username or parts.password or parts.query or parts.fragment)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or not plain:
-        raise refusal
-    return text.rstrip("/")
+        raise ConfigError(f"--url is {shown(text)}; write {URL.write}") from None
 
 
 def answer(node: Asked, path: str, method: str = "GET", body: Mapping[str, object] | None = None) -> bytes:
