@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from managers.circuit_breaker import BreakerRow, CircuitBreaker
 from managers.node_store import ResourceSample
-from managers.pipeline import LEADER
+from managers.state.members import LEADER
 from managers.ports import BusyError
 from managers.resource_watch import Resources
 from managers.runtime.every import every

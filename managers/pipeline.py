@@ -54,13 +54,13 @@ from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Join, TakeRole
 from managers.state.jobs import Job, JobStatus
 from managers.state.local_consensus import LocalConsensus
+from managers.state.members import LEADER
 from managers.state_manager import StateManager
 from managers.training_coordinator import TrainingCoordinator
 from ringrift_core.cores import usable_cores
 from ringrift_core.errors import RingriftError, StorageError
 from ringrift_core.evaluation.gauntlet_result import read_gauntlet
 
-LEADER = "LEADER"
 LEADER_LEASE_S = 86_400.0  # a cluster of one renews its office once per life; larger ones do so by Raft
 LOOK_S = 1.0  # between two looks of a controller when nothing changes
 LOOK_LEAST_S = 0.05  # between two looks when much changes

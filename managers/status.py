@@ -17,7 +17,8 @@ from managers.job_progress import progress_text
 from managers.milestones import Outlook, milestones_of
 from managers.model_installer import Finding
 from managers.outcomes import Outcome
-from managers.pipeline import LEADER, LOOK_S
+from managers.pipeline import LOOK_S
+from managers.state.members import LEADER
 from managers.ports import Report, Usage
 from managers.promotion_desk import Ticket
 from managers.resource_watch import Resources

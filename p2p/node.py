@@ -25,11 +25,10 @@ from config.environment import process_environment
 from config.loading import DEFAULT
 from config.schema import Settings
 from managers.outcomes import Outcome
-from managers.pipeline import LEADER, Pipeline
+from managers.pipeline import Pipeline
 from managers.ports import Child
 from managers.runtime import Service, ServiceStatus, Supervisor, every
 from managers.runtime.service import Beat
-from managers.state.cluster_state import ClusterState
 from managers.state.tally import champions_of
 from managers.status_board import StatusBoard
 from managers.status_records import Status
@@ -176,7 +175,7 @@ class NodeShell:
             wall,
             time.monotonic,
             verifier=Verifier(cluster, node, keys, since=wall()) if cluster else None,
-            epoch=lambda: epoch_of(consensus.state),
+            epoch=lambda: consensus.state.epoch,
         )
 
     def handlers(self, gate: Gate, metrics: RequestMetrics) -> Handlers:
@@ -284,12 +283,6 @@ def log(outcome: Outcome) -> None:
     call = next((call for kind, call in CALLS.items() if (outcome.job or "").startswith(f"{kind}-")), None)
     fields = {} if call is None else {"call": call}
     logger.log(level, "%s%s: %s", outcome.event, where, outcome.text, extra={"fields": fields})
-
-
-def epoch_of(state: ClusterState) -> int:
-    """The seq at which the leader took office; 0 before the first one."""
-    office = state.roles.get(LEADER)
-    return 0 if office is None else office.seq
 
 
 def wall() -> float:

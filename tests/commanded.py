@@ -37,10 +37,11 @@ class Commanded:
         self.at = START
         self.sequences: dict[str, int] = {}
 
-    def ask(self, body: asked.Body, client: str = "a") -> Result:
+    def ask(self, body: asked.Body, client: str = "a", epoch: int | None = None) -> Result:
         """One command with the client's next number."""
         self.sequences[client] = self.sequences.get(client, 0) + 1
-        return self.send(self.command(body, client, self.sequences[client]))
+        command = self.command(body, client, self.sequences[client])
+        return self.send(command.model_copy(update={"epoch": epoch}))
 
     def send(self, command: asked.Command) -> Result:
         """One command as it is."""
@@ -51,17 +52,17 @@ class Commanded:
         """A command of now."""
         return asked.Command(client=client, sequence=sequence, at=self.at, body=body)
 
-    def do(self, body: asked.Body) -> Result:
+    def do(self, body: asked.Body, epoch: int | None = None) -> Result:
         """A command that must be accepted."""
-        result = self.ask(body)
+        result = self.ask(body, epoch=epoch)
         assert result.accepted, result.reason
         assert result.seq == self.state.seq
         return result
 
-    def refused(self, body: asked.Body) -> str:
+    def refused(self, body: asked.Body, epoch: int | None = None) -> str:
         """The reason why a command is refused, which changes nothing but the answer to its client."""
         before = self.state
-        result = self.ask(body)
+        result = self.ask(body, epoch=epoch)
         assert not result.accepted, "it was accepted"
         assert result.reason
         assert (result.seq, result.job, result.transitions) == (before.seq, None, ())
@@ -80,7 +81,8 @@ class Commanded:
 
     def join(self, node: str = "n1", session: int = 1) -> None:
         """A node begins a life."""
-        self.do(asked.Join(node=node, session=session, cores=4))
+        address = f"{node}:8771"
+        self.do(asked.Join(node=node, session=session, cores=4, raft_address=address))
 
     def queued(self, task: SelfplayTask | TrainingTask | CanaryTask, priority: int = 10, attempts_max: int = 3) -> str:
         """A new job."""

@@ -83,6 +83,8 @@ def apply(state: ClusterState, command: asked.Command) -> tuple[ClusterState, Re
         return state, _refusal(state, f"{command.client} has asked command {known.sequence} since")
     change = Change(state, seq=state.seq + 1, now=max(state.now, command.at))
     try:
+        if command.epoch is not None and command.epoch != state.epoch:
+            raise Refused(f"decided in epoch {command.epoch}; this is epoch {state.epoch}")
         _REDUCERS[type(command.body)](change, command.body)
         change.state = counted(change.state, tuple(change.transitions))
         change.update(seq=change.seq, now=change.now)
@@ -337,6 +339,8 @@ def _drain(change: Change, body: asked.Drain) -> None:
 
 def _leave(change: Change, body: asked.Leave) -> None:
     session = people.known_member(change.state.members, body.node).session
+    if body.node in change.state.voters:
+        raise Refused(f"{body.node} is a voter; another one must take its place first")
     change.update(members=people.leave(change.state.members, body.node))
     change.note(What.MEMBER_LEFT, node=body.node)
     _lose(change, body.node, session + 1, "the node has left")
@@ -346,7 +350,12 @@ def _take_role(change: Change, body: asked.TakeRole) -> None:
     people.known_member(change.state.members, body.node, body.session)
     before = change.state.roles.get(body.role)
     role = people.Role(
-        name=body.role, node=body.node, session=body.session, seq=change.seq, until=change.now + body.lease_s
+        name=body.role,
+        node=body.node,
+        session=body.session,
+        seq=change.seq,
+        until=change.now + body.lease_s,
+        term=body.term,
     )
     change.update(roles=people.take_role(change.state.roles, role, change.now))
     if before is None or change.state.roles[body.role].seq != before.seq:
@@ -356,6 +365,11 @@ def _take_role(change: Change, body: asked.TakeRole) -> None:
 def _yield_role(change: Change, body: asked.YieldRole) -> None:
     change.update(roles=people.yield_role(change.state.roles, body.role, body.node, body.session))
     change.note(What.ROLE_CHANGED, node=body.node)
+
+
+def _set_voters(change: Change, body: asked.SetVoters) -> None:
+    change.update(voters=people.set_voters(change.state.members, change.state.voters, body.voters))
+    change.note(What.VOTERS_CHANGED)
 
 
 def _halt(change: Change, body: asked.HaltAll) -> None:
@@ -392,6 +406,7 @@ _REDUCERS: Mapping[type, Callable[[Change, Any], None]] = {
     asked.Leave: _leave,
     asked.TakeRole: _take_role,
     asked.YieldRole: _yield_role,
+    asked.SetVoters: _set_voters,
     asked.CountData: _count_data,
     asked.Qualify: _qualify,
     asked.Judge: _judge,

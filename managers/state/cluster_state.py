@@ -7,7 +7,7 @@ from pydantic import Field
 
 from managers.state.jobs import Jobs
 from managers.state.learners import Learner
-from managers.state.members import Halt, Member, Role
+from managers.state.members import LEADER, Halt, Member, Role
 from managers.state.record import ClusterId, Count, Name, Record, Text, Time
 
 
@@ -35,6 +35,7 @@ class What(StrEnum):
     MEMBER_CHANGED = "member_changed"
     MEMBER_LEFT = "member_left"
     ROLE_CHANGED = "role_changed"
+    VOTERS_CHANGED = "voters_changed"
 
 
 class Transition(Record):
@@ -74,9 +75,16 @@ class ClusterState(Record):
     learners: dict[str, Learner] = Field(default_factory=dict)  # by config key
     members: dict[str, Member] = Field(default_factory=dict)
     roles: dict[str, Role] = Field(default_factory=dict)
+    voters: tuple[Name, ...] = ()  # who should agree on the state; none in a cluster of one
     halt: Halt | None = None
     answered: dict[str, Answered] = Field(default_factory=dict)  # by client
 
     def learner(self, game: str) -> Learner:
         """What is learned of a configuration; empty where nothing is yet."""
         return self.learners.get(game) or Learner(game=game)
+
+    @property
+    def epoch(self) -> int:
+        """The seq at which the leader took office; 0 before the first one."""
+        office = self.roles.get(LEADER)
+        return 0 if office is None else office.seq

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from managers.state.learners import DataCount
-from managers.state.record import ClusterId, Count, Digest, Game, Name, PublicKey, Record, Stem, Text, Time
+from managers.state.record import Address, ClusterId, Count, Digest, Game, Name, PublicKey, Record, Stem, Text, Time
 from managers.state.tasks import GateForm, Outcome, Task
 
 VERSION = 1  # of the commands; others change nothing
@@ -96,6 +96,11 @@ class Join(Record):
     gpus: Count = 0
     memory_bytes: Count = 0
     public_key: PublicKey = ""
+    addresses: Annotated[tuple[Address, ...], Field(max_length=8)] = ()
+    raft_address: Address | Literal[""] = ""
+    spot: bool = False
+    protocol: Count = 0
+    rules: Name | Literal[""] = ""
 
 
 class Expire(Record):
@@ -129,6 +134,7 @@ class TakeRole(Record):
     node: Name
     session: Count
     lease_s: Annotated[float, Field(gt=0, le=86_400)]
+    term: Count = 0  # of the election that gives it; a later one ends the leases of earlier ones
 
 
 class YieldRole(Record):
@@ -138,6 +144,13 @@ class YieldRole(Record):
     role: Name
     node: Name
     session: Count
+
+
+class SetVoters(Record):
+    """Which members agree on the state; nobody: a cluster of one."""
+
+    kind: Literal["set_voters"] = "set_voters"
+    voters: Annotated[tuple[Name, ...], Field(max_length=7)]
 
 
 class CountData(Record):
@@ -231,7 +244,7 @@ class ResumeAll(Record):
 
 Body = Annotated[
     Enqueue | Assign | Start | Complete | Fail | Release | Cancel | Found | Join | Expire | Drain | Leave
-    | TakeRole | YieldRole | CountData | Qualify | Judge | AddNet | Promote | RollBack | HoldRollbacks | HaltAll
+    | TakeRole | YieldRole | SetVoters | CountData | Qualify | Judge | AddNet | Promote | RollBack | HoldRollbacks | HaltAll
     | ResumeAll,
     Field(discriminator="kind"),
 ]  # fmt: skip
@@ -244,6 +257,7 @@ class Command(Record):
     client: Name
     sequence: Annotated[int, Field(ge=1, lt=1 << 62)]
     at: Annotated[Time, Field(lt=AT_MAX)]
+    epoch: Count | None = None  # of the leader that decided this; refused once there is another one
     body: Body
 
 

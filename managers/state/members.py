@@ -1,13 +1,14 @@
 """Members, roles and the halt: who there is, who does what there is one of, and whether anything is done at all."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from managers.state.record import Count, Name, PublicKey, Record, Refused, Text, Time
+from managers.state.record import Address, Count, Name, PublicKey, Record, Refused, Text, Time
 
 MEMBERS_MAX = 10_000
 ROLES_MAX = 100
+LEADER = "LEADER"  # the role of whoever decides
 
 
 class Member(Record):
@@ -21,6 +22,11 @@ class Member(Record):
     joined_at: Time
     public_key: PublicKey = ""  # that its calls to other nodes are signed with
     draining: bool = False  # gets no new jobs
+    addresses: tuple[Address, ...] = ()  # where it answers others, the best first; empty: it cannot be called
+    raft_address: Address | Literal[""] = ""  # where it would listen as a voter; "": it cannot be one
+    spot: bool = False  # may be taken away at any time
+    protocol: Count = 0  # what it speaks with other nodes
+    rules: Name | Literal[""] = ""  # digest of the rules it plays by
 
 
 class Role(Record):
@@ -31,6 +37,7 @@ class Role(Record):
     session: int
     seq: Count  # of the taking: the epoch of whatever the holder orders
     until: Time
+    term: Count = 0  # of the election that gave it
 
 
 class Halt(Record):
@@ -79,17 +86,30 @@ def known_member(members: dict[str, Member], node: str, session: int | None = No
 
 
 def take_role(roles: dict[str, Role], role: Role, now: float) -> dict[str, Role]:
-    """Take a role, or hold it for longer; a renewal keeps the seq of the taking."""
+    """Take a role, or hold it for longer; a renewal keeps the seq of the taking. A later term ends any lease."""
     held = roles.get(role.name)
     if held is None and len(roles) >= ROLES_MAX:
         raise Refused(f"there are {ROLES_MAX} roles already")
     if role.until <= now:
         raise Refused("a lease ends after it begins")
-    if held is not None and (held.node, held.session) == (role.node, role.session):
+    if held is not None and held.term > role.term:
+        raise Refused(f"{held.node} holds {role.name} in term {held.term}; {role.term} is over")
+    if held is not None and (held.node, held.session, held.term) == (role.node, role.session, role.term):
         return {**roles, role.name: role.model_copy(update={"seq": held.seq, "until": max(held.until, role.until)})}
-    if held is not None and held.until > now and held.node != role.node:
+    if held is not None and held.until > now and held.node != role.node and held.term == role.term:
         raise Refused(f"{held.node} holds {role.name} for another {held.until - now:.0f} s")
     return {**roles, role.name: role}
+
+
+def set_voters(members: dict[str, Member], before: tuple[str, ...], voters: tuple[str, ...]) -> tuple[str, ...]:
+    """The voters from now on, in alphabetical order."""
+    for node in voters:
+        if not known_member(members, node).raft_address:
+            raise Refused(f"{node} cannot be a voter: it listens to no other voter")
+    wanted = tuple(sorted(set(voters)))
+    if wanted == before:
+        raise Refused("nothing changes")
+    return wanted
 
 
 def yield_role(roles: dict[str, Role], name: str, node: str, session: int) -> dict[str, Role]:

@@ -40,6 +40,7 @@ ClusterId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]  # 128 random bits
 PublicKey = Annotated[  # Ed25519: 32 bytes as base64url without padding; "": none is known
     str, Field(pattern="^([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])?$")
 ]
+Address = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):[0-9]{1,5}$")]  # HOST:PORT
 Stem = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]  # of a stored match or gauntlet
 Name = Annotated[str, Field(min_length=1, max_length=200)]  # of a node, a client, a role, a job
 Text = Annotated[str, AfterValidator(shortened)]

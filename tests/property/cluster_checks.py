@@ -129,6 +129,7 @@ def check_told(before: ClusterState, after: ClusterState, result: Result) -> Non
     assert (before.halt != after.halt) == bool(whats & {What.HALTED, What.RESUMED})
     renewed = {name: role.seq for name, role in after.roles.items()}
     assert ({name: role.seq for name, role in before.roles.items()} != renewed) == (What.ROLE_CHANGED in whats)
+    assert (before.voters != after.voters) == (What.VOTERS_CHANGED in whats)
     assert (set(before.members) - set(after.members) != set()) == (What.MEMBER_LEFT in whats)
 
 

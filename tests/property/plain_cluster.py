@@ -46,6 +46,7 @@ class PlainCluster:
         self.learners: dict[str, Plain] = {game: blank(game) for game in GAMES}
         self.members: dict[str, Plain] = {}
         self.roles: dict[str, Plain] = {}
+        self.voters: list[str] = []
         self.halted: Plain | None = None
         self.answers: dict[str, tuple[int, tuple[bool, int, str | None]]] = {}
 
@@ -61,6 +62,8 @@ class PlainCluster:
         self.seq += 1
         self.now = max(self.now, command.at)
         try:
+            office = self.roles.get("LEADER", {"seq": 0})
+            need(command.epoch in {None, office["seq"]})
             queued = getattr(self, command.body.kind)(command.body)
             answer = True, self.seq, queued
         except No:
@@ -222,16 +225,22 @@ class PlainCluster:
 
     def leave(self, body: asked.Leave) -> None:
         self.member(body.node)
+        need(body.node not in self.voters)
         del self.members[body.node]
         self.lose(body.node, before=float("inf"))
 
     def take_role(self, body: asked.TakeRole) -> None:
         self.member(body.node, body.session)
         until = self.now + body.lease_s
-        taken = {"name": body.role, "node": body.node, "session": body.session, "seq": self.seq, "until": until}
+        taken = {
+            "name": body.role, "node": body.node, "session": body.session, "seq": self.seq, "until": until,
+            "term": body.term,
+        }  # fmt: skip
         held = self.roles.get(body.role)
         if held is None:
             need(len(self.roles) < LEAST["roles"])
+        elif held["term"] != body.term:
+            need(held["term"] < body.term)
         elif (held["node"], held["session"]) == (body.node, body.session):
             taken.update(seq=held["seq"], until=max(until, held["until"]))
         else:
@@ -242,6 +251,13 @@ class PlainCluster:
         held = self.roles.get(body.role)
         need(held is not None and (held["node"], held["session"]) == (body.node, body.session))
         del self.roles[body.role]
+
+    def set_voters(self, body: asked.SetVoters) -> None:
+        for node in body.voters:
+            need(self.member(node)["raft_address"] != "")
+        wanted = sorted(set(body.voters))
+        need(wanted != self.voters)
+        self.voters = wanted
 
     def halt(self, _body: asked.HaltAll) -> None:
         need(self.halted is None)
@@ -425,7 +441,7 @@ def view_of_plain(cluster: PlainCluster) -> Plain:
         "seq": cluster.seq, "now": cluster.now, "halt": cluster.halted, "learners": learners,
         "cluster": cluster.cluster_id,
         "active": list(cluster.active.items()), "finished": list(cluster.finished.items()),
-        "members": cluster.members, "roles": cluster.roles,
+        "members": cluster.members, "roles": cluster.roles, "voters": cluster.voters,
         "answers": [(client, number, *answer) for client, (number, answer) in cluster.answers.items()],
     }  # fmt: skip
 
@@ -442,6 +458,6 @@ def view_of(state: ClusterState) -> Plain:
         "cluster": state.cluster_id,
         "active": list(jobs["active"].items()), "finished": list(jobs["finished"].items()),
         "members": {name: plain(it) for name, it in state.members.items()},
-        "roles": {name: plain(it) for name, it in state.roles.items()},
+        "roles": {name: plain(it) for name, it in state.roles.items()}, "voters": list(state.voters),
         "answers": [(it, at.sequence, at.result.accepted, at.result.seq, at.result.job) for it, at in answered],
     }  # fmt: skip

@@ -22,6 +22,7 @@ from managers.state import jobs, learners, members
 from managers.state.jobs import ASSIGNED, Job
 from managers.state.learners import DataCount
 from managers.state.machine import StateMachine
+from managers.state.members import LEADER
 from managers.state.tasks import CanaryOutcome, GateForm, GauntletOutcome, SelfplayOutcome, TrainingOutcome
 from tests import commanded
 from tests.property import SCALE
@@ -106,14 +107,14 @@ class Commands(RuleBasedStateMachine):
             check_round_trip(self.state)
         return result.job
 
-    def ask(self, body: asked.Body, skip: int = 1) -> str | None:
+    def ask(self, body: asked.Body, skip: int = 1, epoch: int | None = None) -> str | None:
         """The next command of some client."""
         client = self.dice.one(CLIENTS)
         self.sequences[client] = self.sequences.get(client, 0) + skip
-        return self.give(client, self.sequences[client], body)
+        return self.give(client, self.sequences[client], body, epoch)
 
-    def give(self, client: str, sequence: int, body: asked.Body) -> str | None:
-        command = asked.Command(client=client, sequence=sequence, at=self.at, body=body)
+    def give(self, client: str, sequence: int, body: asked.Body, epoch: int | None = None) -> str | None:
+        command = asked.Command(client=client, sequence=sequence, at=self.at, epoch=epoch, body=body)
         return self.send(asked.encode(command), command)
 
     def roll(self, seed: int) -> Dice:
@@ -163,11 +164,15 @@ class Commands(RuleBasedStateMachine):
         session, off = self.session(node), dice.one((0, 1, 1, 2))
         bodies: Sequence[asked.Body] = (
             asked.Join(node=node, session=session + off, cores=4, public_key=self.key(node)),
-            asked.Join(node=node, session=session + off, cores=8, gpus=1, public_key=self.key(node)),
+            asked.Join(
+                node=node, session=session + off, cores=8, gpus=1, public_key=self.key(node), raft_address="h:1"
+            ),
             asked.Join(node=node, session=session + off, cores=4, public_key=dice.one(KEYS)),
             asked.Found(cluster_id=dice.one(CLUSTERS)),
             asked.Expire(node=node, session=session + off // 2),
             asked.Leave(node=node),
+            asked.SetVoters(voters=(node,)),
+            asked.SetVoters(voters=()),
             asked.Drain(node=node),
             asked.Drain(node=node, draining=False),
             asked.HaltAll(by="me", reason="smoke"),
@@ -178,12 +183,15 @@ class Commands(RuleBasedStateMachine):
     @rule(seed=seeds)
     def change_roles(self, seed: int) -> None:
         dice = self.roll(seed)
-        node, role = dice.one(NODES), dice.one("LTX")
+        node, role = dice.one(NODES), dice.one((LEADER, LEADER, "T", "X"))
         session = self.session(node) + dice.one((0, 0, 0, 1))
         if dice.often():
-            self.ask(asked.TakeRole(role=role, node=node, session=session, lease_s=dice.one((1.0, 20.0))))
+            lease_s, term = dice.one((1.0, 20.0)), dice.one((0, 0, 0, 1, 2))
+            self.ask(asked.TakeRole(role=role, node=node, session=session, lease_s=lease_s, term=term))
         else:
             self.ask(asked.YieldRole(role=role, node=node, session=session))
+        epoch = self.state.epoch
+        self.ask(asked.Drain(node=node), epoch=dice.one((epoch, epoch, epoch + 1, 0)))
 
     # ---- jobs ----
 

@@ -32,6 +32,7 @@ SILENT = {
     What.MEMBER_CHANGED: "the same",
     What.MEMBER_LEFT: "the same",
     What.ROLE_CHANGED: "the same",
+    What.VOTERS_CHANGED: "the same",
 }
 HALTS = {What.HALTED, What.RESUMED}
 

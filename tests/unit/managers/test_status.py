@@ -12,7 +12,7 @@ from managers.health import health_of
 from managers.line import LINE_MAX, one_line
 from managers.model_installer import Finding
 from managers.outcomes import Outcome, outcomes_of
-from managers.pipeline import LEADER
+from managers.state.members import LEADER
 from managers.ports import Usage
 from managers.resource_watch import Resources
 from managers.runtime.service import ServiceStatus, State

@@ -73,6 +73,8 @@ def everything() -> Told:
     cluster = Told()
     cluster.join()
     cluster.do(asked.TakeRole(role="LEADER", node="n1", session=1, lease_s=30))
+    cluster.do(asked.SetVoters(voters=("n1",)))
+    cluster.do(asked.SetVoters(voters=()))
     cluster.do(asked.CountData(game=GAME, node="n1", count=DataCount(games=5, rows=50)))
     job = cluster.queued(selfplay())
     cluster.do(asked.Fail(job=job, fence=cluster.running(job), reason="no", retry_after_s=0))

@@ -15,7 +15,8 @@ from config.schema import Settings
 from config.sections import NodeSettings
 from managers.launcher.local_launcher import LocalLauncher
 from managers.node_folder import NodeFolder
-from managers.pipeline import LEADER, REQUESTS, Pipeline
+from managers.pipeline import REQUESTS, Pipeline
+from managers.state.members import LEADER
 from managers.runtime.event_router import EventRouter
 from managers.state import LocalConsensus
 from managers.state.commands import Body, Found, Join, Leave, TakeRole

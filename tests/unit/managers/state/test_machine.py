@@ -51,8 +51,9 @@ def full() -> ClusterState:
     cluster = Commanded()
     a, b, c, d = map(digest, range(4))
     cluster.do(asked.Found(cluster_id="a" * 32))
-    cluster.do(asked.Join(node="n1", session=3, cores=8, gpus=1, memory_bytes=1 << 40, public_key="A" * 43))
-    cluster.do(asked.TakeRole(role="LEADER", node="n1", session=3, lease_s=30))
+    _join_fully(cluster)
+    cluster.do(asked.TakeRole(role="LEADER", node="n1", session=3, lease_s=30, term=2))
+    cluster.do(asked.SetVoters(voters=("n1",)))
     _train_everything(cluster, a)
     cluster.crowned(b)
     cluster.crowned(c)
@@ -75,6 +76,23 @@ def full() -> ClusterState:
     cluster.ask(asked.HaltAll(by="me", reason=""), "refused")
     cluster.ask(asked.Enqueue(task=selfplay(), priority=1), "queued a job")
     return cluster.state
+
+
+def _join_fully(cluster: Commanded) -> None:
+    body = asked.Join(
+        node="n1",
+        session=3,
+        cores=8,
+        gpus=1,
+        memory_bytes=1 << 40,
+        public_key="A" * 43,
+        addresses=("n1:8770",),
+        raft_address="n1:8771",
+        spot=True,
+        protocol=1,
+        rules="0a1b",
+    )
+    cluster.do(body)
 
 
 def _train_everything(cluster: Commanded, net: str) -> None:

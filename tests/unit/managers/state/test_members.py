@@ -150,8 +150,8 @@ def test_draining_outlives_a_life_and_ends_with_the_membership(cluster: Commande
 # ---- roles ----
 
 
-def take(node: str = "n1", session: int = 1, lease_s: float = 10) -> asked.TakeRole:
-    return asked.TakeRole(role="LEADER", node=node, session=session, lease_s=lease_s)
+def take(node: str = "n1", session: int = 1, lease_s: float = 10, term: int = 0) -> asked.TakeRole:
+    return asked.TakeRole(role="LEADER", node=node, session=session, lease_s=lease_s, term=term)
 
 
 def test_the_seq_of_a_taking_is_its_epoch_and_a_renewal_keeps_it(cluster: Commanded):
@@ -192,6 +192,51 @@ def test_a_new_life_takes_its_own_role_anew(cluster: Commanded):
     assert "session 2, not 1" in cluster.refused(take(session=1))
     second = cluster.do(take(session=2))
     assert cluster.state.roles["LEADER"].seq == second.seq > first.seq
+
+
+def test_a_later_election_ends_a_lease_and_begins_an_epoch(cluster: Commanded):
+    cluster.join("n1")
+    cluster.join("n2")
+    cluster.do(take("n1", term=3))
+    taken = cluster.do(take("n2", term=4))
+    assert (cluster.state.roles["LEADER"].node, cluster.state.epoch) == ("n2", taken.seq)
+    assert "n2 holds LEADER in term 4; 3 is over" in cluster.refused(take("n1", term=3))
+    again = cluster.do(take("n2", term=5))
+    assert cluster.state.epoch == again.seq > taken.seq
+
+
+def test_what_was_decided_in_another_epoch_is_refused(cluster: Commanded):
+    cluster.join()
+    assert cluster.state.epoch == 0
+    epoch = cluster.do(take()).seq
+    drain = asked.Drain(node="n1")
+    for other in (0, epoch - 1, epoch + 1):
+        assert f"this is epoch {epoch}" in cluster.refused(drain, epoch=other)
+    cluster.do(drain, epoch=epoch)
+    assert cluster.state.members["n1"].draining
+
+
+# ---- voters ----
+
+
+def test_voters_are_members_that_can_listen_to_voters(cluster: Commanded):
+    cluster.join("n2")
+    cluster.join("n1")
+    told = cluster.do(asked.SetVoters(voters=("n2", "n1", "n2")))
+    assert (cluster.state.voters, [it.what for it in told.transitions]) == (("n1", "n2"), [What.VOTERS_CHANGED])
+    assert "nothing changes" in cluster.refused(asked.SetVoters(voters=("n1", "n2")))
+    assert "n3 is no member" in cluster.refused(asked.SetVoters(voters=("n1", "n3")))
+    cluster.do(asked.Join(node="n3", session=1, cores=4))
+    assert "n3 cannot be a voter" in cluster.refused(asked.SetVoters(voters=("n1", "n3")))
+
+
+def test_a_voter_does_not_leave_before_another_takes_its_place(cluster: Commanded):
+    cluster.join("n1")
+    cluster.join("n2")
+    cluster.do(asked.SetVoters(voters=("n1",)))
+    assert "another one must take its place" in cluster.refused(asked.Leave(node="n1"))
+    cluster.do(asked.SetVoters(voters=("n2",)))
+    cluster.do(asked.Leave(node="n1"))
 
 
 def test_only_members_take_roles_and_only_the_holder_gives_them_back(cluster: Commanded):
