@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from managers.circuit_breaker import BreakerRow, CircuitBreaker
 from managers.node_store import ResourceSample
-from managers.state.members import LEADER
 from managers.ports import BusyError
 from managers.resource_watch import Resources
 from managers.runtime.every import every
 from managers.runtime.service import Beat
 from managers.state.cluster_state import ClusterState
+from managers.state.members import LEADER
 from managers.state_manager import StateManager
 from ringrift_core.errors import StorageError
 

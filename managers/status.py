@@ -18,7 +18,6 @@ from managers.milestones import Outlook, milestones_of
 from managers.model_installer import Finding
 from managers.outcomes import Outcome
 from managers.pipeline import LOOK_S
-from managers.state.members import LEADER
 from managers.ports import Report, Usage
 from managers.promotion_desk import Ticket
 from managers.resource_watch import Resources
@@ -28,7 +27,7 @@ from managers.signal_computer import UnifiedSignalComputer
 from managers.state.cluster_state import ClusterState
 from managers.state.jobs import Job, JobStatus
 from managers.state.learners import Learner, Reign
-from managers.state.members import Role
+from managers.state.members import LEADER, Role
 from managers.state.tally import champions_of
 from managers.state.tasks import GauntletOutcome, TrainingOutcome
 from managers.status_records import (

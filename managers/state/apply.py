@@ -83,8 +83,7 @@ def apply(state: ClusterState, command: asked.Command) -> tuple[ClusterState, Re
         return state, _refusal(state, f"{command.client} has asked command {known.sequence} since")
     change = Change(state, seq=state.seq + 1, now=max(state.now, command.at))
     try:
-        if command.epoch is not None and command.epoch != state.epoch:
-            raise Refused(f"decided in epoch {command.epoch}; this is epoch {state.epoch}")
+        _check_epoch(state, command.epoch)
         _REDUCERS[type(command.body)](change, command.body)
         change.state = counted(change.state, tuple(change.transitions))
         change.update(seq=change.seq, now=change.now)
@@ -97,6 +96,11 @@ def apply(state: ClusterState, command: asked.Command) -> tuple[ClusterState, Re
         change.state, result = state, _refusal(state, "a fault of ours: see the log")
     answer = Answered(sequence=command.sequence, result=result.model_copy(update={"transitions": ()}))
     return change.state.model_copy(update={"answered": _remembered(state.answered, command.client, answer)}), result
+
+
+def _check_epoch(state: ClusterState, epoch: int | None) -> None:
+    if epoch is not None and epoch != state.epoch:
+        raise Refused(f"decided in epoch {epoch}; this is epoch {state.epoch}")
 
 
 def _refusal(state: ClusterState, reason: str) -> Result:

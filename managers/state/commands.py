@@ -244,8 +244,8 @@ class ResumeAll(Record):
 
 Body = Annotated[
     Enqueue | Assign | Start | Complete | Fail | Release | Cancel | Found | Join | Expire | Drain | Leave
-    | TakeRole | YieldRole | SetVoters | CountData | Qualify | Judge | AddNet | Promote | RollBack | HoldRollbacks | HaltAll
-    | ResumeAll,
+    | TakeRole | YieldRole | SetVoters | CountData | Qualify | Judge | AddNet | Promote | RollBack | HoldRollbacks
+    | HaltAll | ResumeAll,
     Field(discriminator="kind"),
 ]  # fmt: skip
 

@@ -12,12 +12,12 @@ from managers.health import health_of
 from managers.line import LINE_MAX, one_line
 from managers.model_installer import Finding
 from managers.outcomes import Outcome, outcomes_of
-from managers.state.members import LEADER
 from managers.ports import Usage
 from managers.resource_watch import Resources
 from managers.runtime.service import ServiceStatus, State
 from managers.state.commands import Fail, Found, HaltAll, Join, ResumeAll, TakeRole
 from managers.state.jobs import Jobs
+from managers.state.members import LEADER
 from managers.status import Sight, Work, status_of
 from managers.status_board import concerns_of
 from managers.status_records import GPUS_MAX, JOBS_MAX, OUTCOMES_MAX, STATUS_BYTES_MAX, Status, encode_status

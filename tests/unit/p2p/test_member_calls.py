@@ -16,11 +16,11 @@ from config.sections import NodeSettings
 from managers.launcher.local_launcher import LocalLauncher
 from managers.node_folder import NodeFolder
 from managers.pipeline import REQUESTS, Pipeline
-from managers.state.members import LEADER
 from managers.runtime.event_router import EventRouter
 from managers.state import LocalConsensus
 from managers.state.commands import Body, Found, Join, Leave, TakeRole
 from managers.state.machine import StateMachine
+from managers.state.members import LEADER
 from p2p.http.access import access_of
 from p2p.http.node_api import node_app
 from p2p.http.request_metrics import RequestMetrics
