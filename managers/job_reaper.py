@@ -24,6 +24,10 @@ class JobReaper:
         """A node has renewed its lease."""
         self._heard[node, session] = max(at, self._heard.get((node, session), at))
 
+    def forget(self) -> None:
+        """This node does not lead; when it does again, everybody has a whole lease."""
+        self._heard = {}
+
     def decide(self, state: ClusterState, at: float) -> Decision:
         """Leases to end; also begins those of new members and forgets nodes that are no members."""
         members = [(member.node, member.session) for member in state.members.values()]

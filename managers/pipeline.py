@@ -36,7 +36,8 @@ from managers.model_installer import Finding, ModelInstaller
 from managers.net_intake import NetIntake
 from managers.node_events import NodeEvents
 from managers.node_folder import NodeFolder
-from managers.ports import Launcher, Report
+from managers.office import Office
+from managers.ports import Launcher, LedConsensus, Report
 from managers.promotion_controller import PromotionController
 from managers.promotion_desk import PromotionDesk
 from managers.proposer import Clock, Proposer
@@ -51,17 +52,14 @@ from managers.runtime.supervisor import Supervisor
 from managers.selfplay_scheduler import SelfplayScheduler
 from managers.shadow_tournament import ShadowTournament
 from managers.state.cluster_state import ClusterState, Result
-from managers.state.commands import Join, TakeRole
+from managers.state.commands import Body, Join
 from managers.state.jobs import Job, JobStatus
-from managers.state.local_consensus import LocalConsensus
-from managers.state.members import LEADER
 from managers.state_manager import StateManager
 from managers.training_coordinator import TrainingCoordinator
 from ringrift_core.cores import usable_cores
 from ringrift_core.errors import RingriftError, StorageError
 from ringrift_core.evaluation.gauntlet_result import read_gauntlet
 
-LEADER_LEASE_S = 86_400.0  # a cluster of one renews its office once per life; larger ones do so by Raft
 LOOK_S = 1.0  # between two looks of a controller when nothing changes
 LOOK_LEAST_S = 0.05  # between two looks when much changes
 STEP_TIMEOUT_S = 120.0  # of one look; disks are slow at times
@@ -108,7 +106,7 @@ class Pipeline:
     def __init__(
         self,
         settings: Settings,
-        consensus: LocalConsensus[ClusterState, Result],
+        consensus: LedConsensus[ClusterState, Result],
         launcher: Launcher,
         folder: NodeFolder,
         clock: Clock,
@@ -126,6 +124,7 @@ class Pipeline:
         self.public_key = ""  # this and the next: put here before the start, by who has them
         self.kept: StateManager | None = None
         self.identity = NodeIdentity(settings.node.node_id, session)
+        self.office = Office(consensus, settings.node.node_id, session)
         self.standing = Standing()
         self.scheduler = SelfplayScheduler(settings)
         self.installer = ModelInstaller(settings, folder)
@@ -161,7 +160,8 @@ class Pipeline:
             logger.warning("ended what an earlier life had left: job %s, processes %s", leftover.name, leftover.pids)
         for finding in await asyncio.to_thread(self.installer.repair, self.clock()):
             logger.warning("%s: %s: %s", finding.game, finding.what, finding.text)
-        await self._join()
+        if self.consensus.term_led is not None:  # nobody else has to be heard first
+            await self._take_part(self.proposer("MEMBERSHIP"))
         self.consensus.on_applied(self._changed)
         await self._stack.enter_async_context(self._work)
         self._stack.push_async_callback(self._give_back)  # when nobody decides or assigns any more
@@ -211,7 +211,10 @@ class Pipeline:
             "FEEDBACK_LOOP": FeedbackLoopController(settings).decide,
             "SHADOW_TOURNAMENT": ShadowTournament(settings).decide,
         }
-        services = [self._service("JOB_MANAGER", self._run_jobs, critical=True)]
+        services = [
+            self._service("JOB_MANAGER", self._run_jobs, critical=True),
+            self._service("MEMBERSHIP", self._keep_membership, critical=True),
+        ]
         services += [self._service(name, partial(self._control, name, decide)) for name, decide in deciders.items()]
         services += [
             self._service(
@@ -236,9 +239,12 @@ class Pipeline:
 
     async def _control(self, name: str, decide: Decide, beat: Beat, *, slow_s: float = 0.0) -> None:
         """Run a controller whenever the state changes, and at intervals; a slow one in a thread, at `slow_s` only."""
-        proposer = self.proposer(name)
+        proposer = self._leader_proposer(name)
 
         async def look() -> None:
+            if not self.office.held:
+                self.standing.waits.pop(name, None)
+                return
             state, now = self.consensus.state, self.clock()
             decision = await asyncio.to_thread(decide, state, now) if slow_s else decide(state, now)
             await self._carry_out(name, proposer, decision)
@@ -259,10 +265,13 @@ class Pipeline:
                 logger.info("%s: %s was refused: %s", name, body.kind, answer.reason)
 
     async def _dispatch(self, beat: Beat) -> None:
-        dispatcher, proposer = Dispatcher(self.settings, self.scheduler), self.proposer("DISPATCHER")
+        dispatcher, proposer = Dispatcher(self.settings, self.scheduler), self._leader_proposer("DISPATCHER")
 
         async def look() -> None:
             state = self.consensus.state
+            if not self.office.held:
+                self.standing.waits.pop("DISPATCHER", None)
+                return
             unfit = self.unfit(state, time.monotonic())
             decision = dispatcher.decide(self._on_duty(state), self.clock(), unfit)
             why = unfit.get(self.identity.node)
@@ -300,17 +309,28 @@ class Pipeline:
         await self._every(look, beat)
 
     async def _reap(self, beat: Beat) -> None:
-        proposer = self.proposer("JOB_REAPER")
+        proposer = self._leader_proposer("JOB_REAPER")
         cleaned = time.monotonic()
 
         async def look() -> None:
             nonlocal cleaned
             now = time.monotonic()
-            self._reaper.heard(self.identity.node, self.identity.session, now)  # a node in this process is alive
-            await self._carry_out("JOB_REAPER", proposer, self._reaper.decide(self.consensus.state, now))
+            if self.office.held:
+                self._reaper.heard(self.identity.node, self.identity.session, now)  # a node in this process is alive
+                await self._carry_out("JOB_REAPER", proposer, self._reaper.decide(self.consensus.state, now))
+            else:
+                self._reaper.forget()
             if now - cleaned >= CLEAN_S:
                 cleaned = now
                 await asyncio.to_thread(self.jobs.cleanup_completed_jobs, self.consensus.state)
+
+        await self._every(look, beat)
+
+    async def _keep_membership(self, beat: Beat) -> None:
+        proposer = self.proposer("MEMBERSHIP")
+
+        async def look() -> None:
+            await self._take_part(proposer)
 
         await self._every(look, beat)
 
@@ -395,26 +415,32 @@ class Pipeline:
 
     # ---- the state ----
 
-    async def _join(self) -> None:
-        """Begin this life: the node's earlier leases end, then the office is taken."""
+    async def _take_part(self, proposer: Proposer) -> None:
+        """Begin this life as a member, where it has not begun; the node's earlier leases end. Take an office won."""
+        member = self.consensus.state.members.get(self.identity.node)
+        if member is None or member.session < self.identity.session:
+            await self._accepted(proposer, await self._own_record())
+        if (office := self.office.wanted(self.clock())) is not None:
+            await self._accepted(proposer, office)
+
+    async def _own_record(self) -> Join:
         settings = self.settings.node
         found = await asyncio.to_thread(self._resources.look)
         cores = (settings.cores or usable_cores()) if settings.computes else 0
-        proposer = self.proposer("JOIN")
-        for body in (
-            Join(
-                node=self.identity.node,
-                session=self.identity.session,
-                cores=cores,
-                gpus=found.gpus.usable if cores else 0,
-                memory_bytes=found.memory_bytes,
-                public_key=self.public_key,
-            ),
-            TakeRole(role=LEADER, node=self.identity.node, session=self.identity.session, lease_s=LEADER_LEASE_S),
-        ):
-            answer = await proposer.propose(body)
-            if not answer.accepted:
-                raise RingriftError(f"the node cannot begin: {answer.reason}")
+        return Join(
+            node=self.identity.node,
+            session=self.identity.session,
+            cores=cores,
+            gpus=found.gpus.usable if cores else 0,
+            memory_bytes=found.memory_bytes,
+            public_key=self.public_key,
+        )
+
+    async def _accepted(self, proposer: Proposer, body: Body) -> None:
+        """Propose what this node cannot do without."""
+        answer = await proposer.propose(body)
+        if not answer.accepted:
+            raise RingriftError(f"the node cannot begin: {answer.reason}")
 
     def _reported(self, job: Job, report: Report) -> None:
         self._events.reported(job, report)
@@ -429,4 +455,13 @@ class Pipeline:
                 event.set()
 
     def _new_proposer(self, name: str) -> Proposer:
-        return Proposer(self.consensus, f"{self.identity.node}/{self.identity.session}/{name}", self.clock)
+        return Proposer(self.consensus, self._client(name), self.clock)
+
+    def _leader_proposer(self, name: str) -> Proposer:
+        """The same for what a leader decides: bound to the epoch in which it was decided."""
+        if name not in self._proposers:
+            self._proposers[name] = Proposer(self.consensus, self._client(name), self.clock, lambda: self.office.epoch)
+        return self._proposers[name]
+
+    def _client(self, name: str) -> str:
+        return f"{self.identity.node}/{self.identity.session}/{name}"

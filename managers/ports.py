@@ -1,7 +1,7 @@
 """What managers need of the world, as small Protocols; whoever offers it lives elsewhere."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -39,6 +39,21 @@ class Consensus(Protocol[S_co, R_co]):
 
     async def changed(self, version: int, timeout_s: float) -> int:
         """Wait until the version is past the given one, at most so long; the version then, past it or not."""
+
+
+class LedConsensus(Consensus[S_co, R_co], Protocol[S_co, R_co]):
+    """The consensus of a node: also who leads it and what is wrong with it."""
+
+    @property
+    def term_led(self) -> int | None:
+        """The term in which this node leads, 0 where there is nobody else; None while another one leads, or nobody."""
+
+    @property
+    def trouble(self) -> str:
+        """Why the state cannot be written to; "" as far as is known."""
+
+    def on_applied(self, listener: Callable[[S_co, S_co, R_co], None]) -> None:
+        """Call it with the states before and after and the result of each body that is applied from now on."""
 
 
 class ProbeError(RingriftError):

@@ -23,10 +23,18 @@ Clock = Callable[[], float]  # unix seconds that never fall
 class Proposer:
     """Asks the state for changes under one client name, which nobody else may use."""
 
-    def __init__(self, consensus: Consensus[ClusterState, Result], client: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        consensus: Consensus[ClusterState, Result],
+        client: str,
+        clock: Clock,
+        epoch: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """`epoch` is that of the leader that decides what is asked for; None binds it to none."""
         self._consensus = consensus
         self._client = client
         self._clock = clock
+        self._epoch = epoch
         self._sequence = 0
         self._turn = asyncio.Lock()
 
@@ -56,7 +64,10 @@ class Proposer:
 
     def _next(self, body: Body) -> bytes:
         self._sequence += 1
-        return encode(Command(client=self._client, sequence=self._sequence, at=self._clock(), body=body))
+        command = Command(
+            client=self._client, sequence=self._sequence, at=self._clock(), epoch=self._epoch(), body=body
+        )
+        return encode(command)
 
 
 def said(error: Exception) -> str:

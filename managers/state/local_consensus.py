@@ -79,6 +79,11 @@ class LocalConsensus(Replica[S, R], Consensus[S, R]):
         self._compact_from = 0  # the version from which on a snapshot is tried (again)
 
     @property
+    def term_led(self) -> int:
+        """There are no elections: this node always leads."""
+        return 0
+
+    @property
     def trouble(self) -> str:
         """Why the state cannot be written to; "" when the latest write went well. To be asked on the loop's thread."""
         now, since = asyncio.get_running_loop().time(), self._writing_since

@@ -34,6 +34,13 @@ def test_a_new_leader_grants_everybody_a_whole_lease(cluster: Cluster):
     assert lost(cluster, decider, 1030.1) == [("a", 1), ("b", 1)]
 
 
+def test_a_leader_that_comes_back_to_office_grants_it_again(cluster: Cluster):
+    decider = reaper(cluster)
+    decider.forget()
+    assert lost(cluster, decider, 1000.0) == []
+    assert lost(cluster, decider, 1030.1) == [("a", 1), ("b", 1)]
+
+
 def test_who_is_heard_keeps_its_jobs(cluster: Cluster):
     decider = reaper(cluster)
     decider.heard("a", 1, 25.0)
