@@ -1,12 +1,13 @@
 """`ringrift-p2p status`, `jobs`, `nodes`, `models`, `config`: what a node says of itself."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 from urllib.parse import quote
 
 import typer
 
-from p2p.cli.asking import AsGivenOption, Asked, FolderOption, UrlOption, answer, as_object, ask, node_meant
+from p2p.cli.asking import AsGivenOption, Asked, FolderOption, UrlOption, answer, as_object, node_meant
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -145,27 +146,23 @@ def console() -> "Console":
 
 
 def _watch(node: Asked, *, as_json: bool) -> None:
-    """Show one status after the other until Ctrl-C; UnreachableError when the node ends."""
-    import asyncio
-
+    """Show one status after the other until Ctrl-C; NodeUnreachable when the node ends."""
     from rich.live import Live
     from rich.text import Text
 
     try:
         if as_json:
-            asyncio.run(_watching(node, typer.echo))
+            _watching(node, typer.echo)
         with Live(Text("asks"), console=console(), auto_refresh=False) as live:
-            asyncio.run(_watching(node, lambda content: live.update(status_view(content), refresh=True)))
+            _watching(node, lambda content: live.update(status_view(content), refresh=True))
     except KeyboardInterrupt:
         return
 
 
-async def _watching(node: Asked, show: Callable[[bytes], None]) -> None:
-    import asyncio
-
+def _watching(node: Asked, show: Callable[[bytes], None]) -> NoReturn:
     while True:
-        show(await ask(node, "/status"))
-        await asyncio.sleep(WATCH_S)
+        show(answer(node, "/status"))
+        time.sleep(WATCH_S)
 
 
 def _leaves(tree: Mapping[str, object], prefix: str, named: frozenset[str]) -> Iterator[tuple[str, object]]:

@@ -44,7 +44,7 @@ from p2p.doctor.machine_probe import (
 from p2p.doctor.node_probe import is_held, listening_found, ports_found, running_found, tokens_found
 from p2p.doctor.peer_probe import peer_found, peers_found
 from p2p.orchestrator import opened_state
-from tests.recorded_node import recorded_node
+from tests.recorded_node import RecordedNode
 
 NOW = 1_700_000_000.25
 
@@ -219,7 +219,7 @@ def test_a_certificate_that_cannot_be_used_is_said(tmp_path: Path):
 
 
 def test_a_peer_that_answers_is_found_with_its_time():
-    with recorded_node({"GET /health": {"status": "halted"}}) as node:
+    with RecordedNode({"GET /health": {"status": "halted"}}) as node:
         address = node.url.removeprefix("http://")
         (found,) = peers_found([address, address], lambda: datetime.now(UTC).timestamp())
         assert (found.connects, found.health, found.trouble) == (True, "halted", "")
@@ -240,7 +240,7 @@ def test_a_clock_that_is_ahead_is_measured(monkeypatch: pytest.MonkeyPatch):
         async with aiohttp.ClientSession() as session:
             return await peer_found(session, f"{node.url}/health", "there", lambda: NOW)
 
-    with recorded_node({"GET /health": {"status": "ok"}}) as node:
+    with RecordedNode({"GET /health": {"status": "ok"}}) as node:
         monkeypatch.setattr("http.server.BaseHTTPRequestHandler.date_time_string", lambda *_words: ahead)
         assert asyncio.run(ask()).ahead_s == 90.25
 
