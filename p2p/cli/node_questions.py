@@ -16,10 +16,8 @@ NO_TERMINAL_WIDTH = 140  # columns
 WATCH_S = 1.0  # between two pictures; a node makes a status a second
 
 WatchOption = Annotated[bool, typer.Option("--watch", help="Show it anew every second, until Ctrl-C.")]
-JobArgument = Annotated[str | None, typer.Argument(metavar="[ID]", help="A job: what it is, why it stands so.")]
-PathArgument = Annotated[
-    str | None, typer.Argument(metavar="[PATH]", help="A setting, or a section, such as training.")
-]
+JobArgument = Annotated[str | None, typer.Argument(metavar="ID", help="A job: what it is, why it stands so.")]
+PathArgument = Annotated[str | None, typer.Argument(metavar="PATH", help="A setting, or a section, such as training.")]
 
 
 def status(
@@ -44,7 +42,9 @@ def jobs(
     from p2p.cli.answers import JobRow, rows_of
     from p2p.cli.node_view import job_lines, jobs_table
 
-    content = answer(node_meant(url, data_dir), "/jobs" if job_id is None else f"/jobs/{quote(job_id, safe='')}")
+    if job_id is not None and (not job_id.strip(".") or quote(job_id, safe="") != job_id):
+        raise typer.BadParameter(f"{job_id[:100]!r} is no id of a job; ringrift-p2p jobs lists them")
+    content = answer(node_meant(url, data_dir), "/jobs" if job_id is None else f"/jobs/{job_id}")
     if as_json:
         typer.echo(content)
     elif job_id is not None:
@@ -86,6 +86,8 @@ def config(
     path: PathArgument = None, url: UrlOption = None, data_dir: FolderOption = None, as_json: AsGivenOption = False
 ) -> None:
     """Say which settings a node works with: value, who said it, meaning."""
+    if path is not None and as_json:
+        raise typer.BadParameter("--json prints all settings; leave out the path")
     content = answer(node_meant(url, data_dir), "/config")
     if as_json:
         typer.echo(content)

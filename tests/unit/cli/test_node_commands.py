@@ -17,6 +17,7 @@ from p2p.cli.main import app as ringrift
 from p2p.cli.node import app, own_addresses, peers_of, strangers
 from p2p.cli.node import main as node_main
 from p2p.cli.node_questions import setting_lines
+from p2p.client.node_errors import NodeUnreachable
 from ringrift_core.errors import RingriftError
 from tests.loop_states import GAME, Loop
 from tests.recorded_node import RecordedNode
@@ -92,7 +93,7 @@ def test_a_question_is_one_request_and_a_picture(command: list[str], path: str, 
         shown = run(node, *command)
         assert {f"{asked.method} {asked.path}" for asked in node.asked} == {f"GET {path}"}
         assert [word for word in words if word not in shown] == [], shown
-        if command != ["events"]:
+        if command not in (["events"], ["config", "training"]):
             given = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             assert run(node, *command, "--json") == given.decode() + "\n"
 
@@ -133,9 +134,18 @@ def test_what_a_node_says_does_not_steer_the_terminal():
         assert "\x1b" not in run(node, "nodes")
 
 
-def test_the_id_of_a_job_is_one_segment_of_the_path():
-    with RecordedNode({"GET /jobs/a%2F..%3Fb": JOB}) as node:
-        assert "training-2" in run(node, "jobs", "a/..?b")
+@pytest.mark.parametrize("arguments", [["jobs", ""], ["jobs", ".."], ["jobs", "a/b?c"], ["config", "seed", "--json"]])
+def test_what_no_node_can_answer_is_not_asked(arguments: list[str]):
+    with RecordedNode() as node:
+        assert CliRunner().invoke(app, [*arguments, "--url", node.url]).exit_code == 2
+        assert node.asked == []
+
+
+def test_what_is_no_node_is_not_printed_as_an_answer():
+    with RecordedNode({"GET /status": b"<html>"}) as node:
+        done = CliRunner().invoke(app, ["status", "--json", "--url", node.url])
+        assert isinstance(done.exception, NodeUnreachable)
+        assert done.stdout == ""
 
 
 def test_a_setting_that_there_is_not_is_named_with_the_nearest():
