@@ -18,7 +18,8 @@ PATIENCE_S = 60.0  # that a node may be away, as when it is restarted, before fo
 
 def events(
     since: Annotated[
-        str | None, typer.Option(help="Begin after this one (its first column; default: the earliest kept).")
+        str | None,
+        typer.Option(help="Begin after all events of this number (the first column; default: the earliest kept)."),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what happens, until Ctrl-C.")] = False,
     types: Annotated[
@@ -56,7 +57,7 @@ def _print(node: Asked, since: str | None, types: list[str], show: Callable[[obj
         away_s = 0.0
         page = read(EventPage, content)
         if page.gap and cursor is not None:
-            typer.echo(f"note: what came right after {cursor} is not kept any more", err=True)
+            typer.echo(f"note: what came right after {cursor} is not kept any more, or was in another folder", err=True)
         given = content["events"]
         assert isinstance(given, list)
         for event in given:
