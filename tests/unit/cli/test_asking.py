@@ -38,10 +38,11 @@ def test_options_go_before_variables_and_those_before_this_folder(tmp_path: Path
     ["gpu-1:8770", "ftp://a", "http://", "http://me:secret@a", "http://a/?x=1", "http://a:0", "http://a:x", "a b"],
 )
 def test_what_is_no_url_is_refused(url: str):
-    with pytest.raises(ConfigError, match="write a URL such as"):
+    with pytest.raises(ConfigError, match="write a URL such as") as option:
         node_meant(url, None, {})
-    with pytest.raises(ConfigError, match="RINGRIFT_P2P_URL"):
+    with pytest.raises(ConfigError, match="RINGRIFT_P2P_URL") as variable:
         node_meant(None, None, {"RINGRIFT_P2P_URL": url})
+    assert "secret" not in f"{option.value} {variable.value}"
 
 
 def test_one_node_is_asked():
