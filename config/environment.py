@@ -194,8 +194,9 @@ RATES = {
 
 
 def shown(value: object) -> str:
-    """A value as messages show it: in one line, cut where it is long."""
+    """A value as messages show it: in one line, cut where it is long, a URL without its user and password."""
     if isinstance(value, str):
+        value = re.sub("//[^/?#]*@", "//...@", value)
         return repr(value) if len(value) <= SHOWN_CHARS_MAX else f"{value[:SHOWN_CHARS_MAX]!r}..."
     text = repr(value)
     return text if len(text) <= SHOWN_CHARS_MAX else f"{text[:SHOWN_CHARS_MAX]}..."

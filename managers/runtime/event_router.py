@@ -89,7 +89,38 @@ class Subscription:
         self.cancel()
 
 
-class EventRouter:
+class Subscribing:
+    """`subscribe` in its two forms, for routers that take a handler."""
+
+    @overload
+    def subscribe(self, kind: EventName, handler: Handler, *, name: str | None = None) -> Subscription: ...
+    @overload
+    def subscribe(
+        self, kind: EventName, handler: None = None, *, name: str | None = None
+    ) -> Callable[[Decorated], Decorated]: ...
+    def subscribe(
+        self, kind: EventName, handler: Handler | None = None, *, name: str | None = None
+    ) -> Subscription | Callable[[Decorated], Decorated]:
+        """Hand events of a kind to `handler(event)`; without one, a decorator. A handler may have several kinds.
+
+        Coroutine functions run on the router's loop, plain functions in a thread of their own. RulesError for unknown
+        kinds and for more subscribers than there may be; outside a node NodeUnreachable where none answers.
+        """
+        if handler is not None:
+            return self._subscribed(kind, handler, name)
+        _topic(kind)
+
+        def decorate(function: Decorated) -> Decorated:
+            self._subscribed(kind, function, name)
+            return function
+
+        return decorate
+
+    def _subscribed(self, kind: EventName, handler: Handler, name: str | None) -> Subscription:
+        raise NotImplementedError
+
+
+class EventRouter(Subscribing):
     """Publishes from any thread; subscribes, starts and stops (`async with`) on its loop's thread.
 
     Every subscriber gets each event once, in the order of publishing, from its own queue in its own task; what is
@@ -153,28 +184,8 @@ class EventRouter:
                 task.cancel()
             await leave(self._group, error)
 
-    @overload
-    def subscribe(self, kind: EventName, handler: Handler, *, name: str | None = None) -> Subscription: ...
-    @overload
-    def subscribe(
-        self, kind: EventName, handler: None = None, *, name: str | None = None
-    ) -> Callable[[Decorated], Decorated]: ...
-    def subscribe(
-        self, kind: EventName, handler: Handler | None = None, *, name: str | None = None
-    ) -> Subscription | Callable[[Decorated], Decorated]:
-        """Hand events of a kind to `handler(event)`; without one, a decorator. A handler may have several kinds.
-
-        Coroutine functions run on the loop, plain functions in a thread of their own. RulesError for unknown kinds and
-        for more subscribers than there may be.
-        """
+    def _subscribed(self, kind: EventName, handler: Handler, name: str | None) -> Subscription:
         topic = _topic(kind)
-        if handler is None:
-
-            def decorate(function: Decorated) -> Decorated:
-                self.subscribe(kind, function, name=name)
-                return function
-
-            return decorate
         entry = self._entries.get(handler) or self._enter(handler, name)
         entry.topics.add(topic)
         return Subscription(lambda: self._leave(handler, topic))

@@ -4,18 +4,15 @@ from typing import Annotated, NoReturn, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from managers.line import one_line
 from ringrift_core.errors import RingriftError
 
-LINE_CHARS_MAX = 300
 Row = TypeVar("Row", bound="Answer")
 
 
 def as_line(value: object) -> object:
     """A text of the node as one line that a terminal shows as it is; anything else as it is."""
-    if not isinstance(value, str):
-        return value
-    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(value.split()))
-    return line if len(line) <= LINE_CHARS_MAX else f"{line[: LINE_CHARS_MAX - 1]}…"
+    return one_line(value) if isinstance(value, str) else value
 
 
 Line = Annotated[str, BeforeValidator(as_line)]

@@ -6,28 +6,20 @@ works in it, else port 8770 of this machine.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 
-from config.environment import DEFAULT_URL, URL, URLS, ConfigError, p2p_url, process_environment, shown
-from p2p.cli.ending import UnreachableError
+from config.environment import DEFAULT_URL, URL, URLS, ConfigError, p2p_url, process_environment, secret_of, shown
 from ringrift_core.errors import RingriftError
 
 if TYPE_CHECKING:
-    import aiohttp
+    from p2p.client.node_http import NodeHttp
 
 TOKEN = "RINGRIFT_ADMIN_TOKEN"  # noqa: S105 - the name of the variable
-ANSWER_BYTES_MAX = 4 << 20
-CONNECT_S = 5.0
-TIMEOUT_S = 15.0
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-UNAUTHORIZED = 401
-NOT_FOUND = 404
-NO_ROUTE = "Not Found"  # what a node says of a path that it does not know; of a thing it says more
+NO_ROUTE = "there is no such path"  # what a node says of a path that it does not know (p2p/http/guard.py)
 
 UrlOption = Annotated[
     str | None,
@@ -46,33 +38,35 @@ AsGivenOption = Annotated[bool, typer.Option("--json", help="Print the answer of
 class Asked:
     """A node that is asked, through one of the two."""
 
-    url: str | None = None
-    data_dir: Path | None = None
-    token: str | None = field(default=None, repr=False)  # goes over HTTP only
-
-    @property
-    def words(self) -> str:
-        """The options that mean the same node in another command."""
-        return f"--url {self.url}" if self.data_dir is None else f"--data-dir {self.data_dir}"
+    http: "NodeHttp | None" = None
+    data_dir: Path = Path()
 
 
 def node_meant(url: str | None, data_dir: Path | None, environment: Mapping[str, str] | None = None) -> Asked:
     """The node that options and environment name; ConfigError for what is no URL, or when both options are said."""
     variables = process_environment() if environment is None else environment
-    token = variables.get(TOKEN) or None
     if url is not None and data_dir is not None:
         raise ConfigError("say either --url or --data-dir")
     if url is not None:
-        return Asked(url=said_url(url), token=token)
+        return _over_http(said_url(url), variables)
     if data_dir is not None:
         return Asked(data_dir=data_dir)
     if any(variables.get(name) for name in URLS):
-        return Asked(url=p2p_url(variables), token=token)
+        return _over_http(p2p_url(variables), variables)
     from p2p.http.loop_socket import read_record
 
-    if read_record(Path()) is not None:
-        return Asked(data_dir=Path())
-    return Asked(url=DEFAULT_URL, token=token)
+    return _over_http(DEFAULT_URL, variables) if read_record(Path()) is None else Asked()
+
+
+def _over_http(url: str, variables: Mapping[str, str]) -> Asked:
+    """A node over HTTP, with a loud word where others can read the token on its way."""
+    from p2p.client.node_http import NodeHttp
+
+    elsewhere = "say --url or --data-dir" if url == DEFAULT_URL else "say another --url"
+    http = NodeHttp(url, secret_of(TOKEN, variables), elsewhere=elsewhere)
+    if http.exposure:
+        typer.echo(f"warning: {http.exposure}", err=True)
+    return Asked(http)
 
 
 def said_url(text: str) -> str:
@@ -84,18 +78,18 @@ def said_url(text: str) -> str:
 
 
 def answer(node: Asked, path: str, method: str = "GET", body: Mapping[str, object] | None = None) -> bytes:
-    """What a node answers, as it came.
+    """What a node answers, a JSON object as it came.
 
-    UnreachableError when none does, RequestError with its words when it refuses.
+    NodeUnreachable when none does, RingriftError with its words when it refuses.
     """
-    import asyncio
-
-    return asyncio.run(ask(node, path, method, body))
-
-
-def told(node: Asked, path: str, method: str = "GET", body: Mapping[str, object] | None = None) -> dict[str, object]:
-    """The same as an object; RingriftError when it is none."""
-    return as_object(answer(node, path, method, body))
+    try:
+        if node.http is not None:
+            return node.http.ask(method, path, body)
+        return _through_socket(node.data_dir, path, method, body)
+    except RingriftError as error:
+        if str(error) == NO_ROUTE:
+            raise RingriftError(_no_route(node, path.partition("?")[0])) from None
+        raise
 
 
 def as_object(content: bytes) -> dict[str, object]:
@@ -105,109 +99,28 @@ def as_object(content: bytes) -> dict[str, object]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise RingriftError("what answers there is no node of RingRift, or one of another version; say another --url")
+        raise RingriftError("the node is of another version: its answer is no object; restart it")
     return found
 
 
-async def ask(node: Asked, path: str, method: str = "GET", body: Mapping[str, object] | None = None) -> bytes:
-    """The same, for callers with an event loop."""
-    from p2p.http.errors import RequestError
+def _through_socket(data_dir: Path, path: str, method: str, body: Mapping[str, object] | None) -> bytes:
+    import asyncio
 
-    try:
-        if node.data_dir is None:
-            return await _over_http(node, path, method, body)
-        return await _through_socket(node.data_dir, path, method, body)
-    except RequestError as error:
-        if error.status == NOT_FOUND and str(error) == NO_ROUTE:
-            where = path.partition("?")[0]
-            raise RequestError(f"the node knows no {where}: it is of another version", NOT_FOUND) from None
-        raise
-
-
-async def _through_socket(data_dir: Path, path: str, method: str, body: Mapping[str, object] | None) -> bytes:
+    from p2p.client.node_errors import NodeUnreachable
     from p2p.http.loop_client import NotRunning, fetch
 
     try:
-        return await fetch(data_dir, method, path, body)
+        content = asyncio.run(fetch(data_dir, method, path, body))
     except NotRunning:
-        raise _nobody_in(data_dir) from None
-
-
-def _nobody_in(data_dir: Path) -> UnreachableError:
-    folder = data_dir.absolute()
-    return UnreachableError(f"no node runs in {folder}; start it: ringrift-p2p --data-dir {folder}")
-
-
-async def _over_http(node: Asked, path: str, method: str, body: Mapping[str, object] | None) -> bytes:
-    import aiohttp
-
-    assert node.url is not None
-    limit = aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=CONNECT_S)
-    headers = {} if node.token is None else {"Authorization": f"Bearer {_sendable(node.url, node.token)}"}
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=limit, headers=headers) as session,
-            session.request(method, node.url + path, json=body, allow_redirects=False) as response,
-        ):
-            content = await _whole(response, node.url)
-    except TimeoutError:
-        raise UnreachableError(f"{node.url} does not answer in {TIMEOUT_S:g} s; {_advice(node)}") from None
-    except aiohttp.ClientConnectorError as error:
-        raise UnreachableError(f"nothing answers at {node.url} ({_reason(error)}); {_advice(node)}") from None
-    except aiohttp.ClientError as error:
-        raise UnreachableError(
-            f"{node.url} broke off ({str(error) or type(error).__name__}); {_advice(node)}"
-        ) from None
-    if response.status >= 300 and path != "/health":
-        raise _refusal(node, response.status, content)
+        folder = data_dir.absolute()
+        raise NodeUnreachable(f"no node runs in {folder}; start it: ringrift-p2p --data-dir {folder}") from None
+    as_object(content)
     return content
 
 
-def _sendable(url: str, token: str) -> str:
-    """A token as the header of a request can carry it, with a loud word where others on the way can read it."""
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigError(f"{TOKEN} is no token; write the one line of the node's token")
-    parts = urlsplit(url)
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        typer.echo(f"warning: the token goes to {parts.hostname} unencrypted; use https, or a tunnel", err=True)
-    return token
+def _no_route(node: Asked, path: str) -> str:
+    from urllib.parse import urlsplit
 
-
-async def _whole(response: "aiohttp.ClientResponse", url: str) -> bytes:
-    content = bytearray()
-    async for part in response.content.iter_chunked(1 << 16):
-        content += part
-        if len(content) > ANSWER_BYTES_MAX:
-            raise RingriftError(f"{url} answers with more than {ANSWER_BYTES_MAX >> 20} MiB; it is no node of RingRift")
-    return bytes(content)
-
-
-def _refusal(node: Asked, status: int, content: bytes) -> RingriftError:
-    """The refusal of a node in its own words."""
-    from p2p.http.errors import RequestError
-
-    try:
-        error = json.loads(content)["error"]
-        details = error.get("details") or ()
-        parts = [str(error["message"]), *(map(str, details) if isinstance(details, list) else ())]
-        message = "; ".join(parts)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        message = f"{node.url} refuses it with status {status}"
-    if status == UNAUTHORIZED:
-        advice = f"set {TOKEN} to the node's token" if node.token is None else f"{TOKEN} is not the node's token"
-        message = f"{message}; {advice}"
-    return RequestError(message, status)
-
-
-def _advice(node: Asked) -> str:
-    where = "say --url or --data-dir" if node.url == DEFAULT_URL else "say another --url"
-    return f"start a node with ringrift-p2p, or {where}"
-
-
-def _reason(error: "aiohttp.ClientConnectorError") -> str:
-    """Why there is no connection; the text of asyncio names its own calls."""
-    import os
-
-    cause = error.os_error
-    number = cause.errno or 0
-    return os.strerror(number) if number > 0 else cause.strerror or str(cause) or type(cause).__name__
+    more = "" if node.http is None else urlsplit(node.http.url).path
+    advice = f"leave {more} out of its URL" if more else "it is of another version"
+    return f"the node knows no {more}{path}: {advice}"

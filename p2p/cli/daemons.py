@@ -11,10 +11,10 @@ NAME_CHARS_MAX = 128
 
 def daemons(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A daemon, as --status names it.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="A daemon, as --status names it.", show_default=False)
     ] = None,
     action: Annotated[
-        str | None, typer.Argument(metavar="[ACTION]", help="start, stop or restart.", show_default=False)
+        str | None, typer.Argument(metavar="ACTION", help="start, stop or restart.", show_default=False)
     ] = None,
     status: Annotated[bool, typer.Option("--status", help="Say how all of them stand (the default).")] = False,
     url: UrlOption = None,

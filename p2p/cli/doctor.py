@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from p2p.cli.options import now_s
+from p2p.cli.options import NodeConfOption, ProfileOption, SetOption, now_s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from config.loading import Loaded
     from config.schema import Settings
     from config.yaml_file import Plain
     from p2p.doctor.facts import SettingsFacts
@@ -27,21 +28,23 @@ def doctor(
         str | None, typer.Option(help="Other nodes to try, separated by commas (default: the setting).")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings of the node, a YAML file.")] = None,
-    profile: Annotated[str | None, typer.Option(help="Which defaults hold: local, demo or production.")] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A setting (repeatable).")
-    ] = None,
+    node_conf: NodeConfOption = None,
+    profile: ProfileOption = None,
+    assignments: SetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check machine, settings and folder of a node, running or not; one line per check, with what to do."""
     import json
 
     from config.environment import process_environment
+    from p2p.cli.loop import settings_of
     from p2p.cli.node import peers_of
     from p2p.doctor.examination import gathered, judged
     from p2p.doctor.finding import Level
 
-    settings, said = settings_said(config, profile, assignments or [], data_dir)
+    settings, said = settings_said(
+        lambda wished: settings_of(config, profile, assignments or [], wished, None, node_conf), data_dir
+    )
     asked = settings.node.peers if peers is None else peers_of(peers)
     findings = judged(gathered(settings, said, asked, process_environment(), now_s))
     failed = any(it.level is Level.FAIL for it in findings)
@@ -54,18 +57,17 @@ def doctor(
 
 
 def settings_said(
-    config: Path | None, profile: str | None, assignments: list[str], data_dir: Path | None
+    load: "Callable[[dict[str, Plain]], Loaded]", data_dir: Path | None
 ) -> "tuple[Settings, SettingsFacts]":
     """The settings, or the defaults where they cannot be read, and what is to be said of them."""
     from config.environment import ConfigError
     from config.schema import Settings
     from config.sections import NodeSettings
-    from p2p.cli.loop import settings_of
     from p2p.doctor.facts import SettingsFacts
 
     wished: dict[str, Plain] = {} if data_dir is None else {"node.data_dir": str(data_dir)}
     try:
-        loaded = settings_of(config, profile, assignments, wished, None)
+        loaded = load(wished)
     except ConfigError as error:
         node = NodeSettings() if data_dir is None else NodeSettings(data_dir=data_dir)
         return Settings(node=node), SettingsFacts(trouble=str(error))

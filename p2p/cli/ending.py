@@ -7,21 +7,18 @@ from typing import NoReturn
 import typer
 
 from config.environment import ConfigError
+from p2p.client.node_errors import NodeUnreachable
 from ringrift_core.errors import RingriftError
 
 BAD_INPUT = 2
 NO_NODE = 3
 
 
-class UnreachableError(RingriftError):
-    """No node answers where one was asked."""
-
-
 def ended(app: Callable[[], object]) -> NoReturn:
     """Run a command line and exit."""
     try:
         app()
-    except UnreachableError as error:
+    except NodeUnreachable as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(NO_NODE)
     except (RingriftError, ConfigError) as error:

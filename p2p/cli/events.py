@@ -1,14 +1,15 @@
 """`ringrift-p2p events`: what happened, and what happens."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import urlencode
 
 import typer
 
-from p2p.cli.asking import Asked, FolderOption, UrlOption, as_object, ask, node_meant
-from p2p.cli.ending import UnreachableError
+from p2p.cli.asking import Asked, FolderOption, UrlOption, answer, as_object, node_meant
+from p2p.client.node_errors import NodeUnreachable
 
 PAGE = 200  # events in an answer
 PAUSE_S = 1.0  # between two questions when there was nothing new
@@ -17,7 +18,8 @@ PATIENCE_S = 60.0  # that a node may be away, as when it is restarted, before fo
 
 def events(
     since: Annotated[
-        str | None, typer.Option(help="Begin after this one (its first column; default: the earliest kept).")
+        str | None,
+        typer.Option(help="Begin after all events of this number (the first column; default: the earliest kept)."),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what happens, until Ctrl-C.")] = False,
     types: Annotated[
@@ -31,37 +33,31 @@ def events(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """Print the events of a node; following outlives a restart of the node."""
-    import asyncio
-
     node = node_meant(url, data_dir)
     try:
-        asyncio.run(_print(node, since, types or [], _printer(as_json=as_json), follow=follow))
+        _print(node, since, types or [], _printer(as_json=as_json), follow=follow)
     except KeyboardInterrupt:
         return
 
 
-async def _print(
-    node: Asked, since: str | None, types: list[str], show: Callable[[object], None], *, follow: bool
-) -> None:
+def _print(node: Asked, since: str | None, types: list[str], show: Callable[[object], None], *, follow: bool) -> None:
     """Ask page by page: a page that is not full is the last one for now."""
-    import asyncio
-
     from p2p.cli.answers import EventPage, read
 
     cursor, away_s = since, 0.0
     while True:
         try:
-            content = as_object(await ask(node, question(cursor, types)))
-        except UnreachableError:
+            content = as_object(answer(node, question(cursor, types)))
+        except NodeUnreachable:
             if not follow or cursor is None or away_s >= PATIENCE_S:
                 raise
             away_s += PAUSE_S
-            await asyncio.sleep(PAUSE_S)
+            time.sleep(PAUSE_S)
             continue
         away_s = 0.0
         page = read(EventPage, content)
         if page.gap and cursor is not None:
-            typer.echo(f"note: what came right after {cursor} is not kept any more", err=True)
+            typer.echo(f"note: what came right after {cursor} is not kept any more, or was in another folder", err=True)
         given = content["events"]
         assert isinstance(given, list)
         for event in given:
@@ -70,7 +66,7 @@ async def _print(
         if not page.events or cursor == before:
             if not follow:
                 return
-            await asyncio.sleep(PAUSE_S)
+            time.sleep(PAUSE_S)
 
 
 def question(since: str | None, types: list[str]) -> str:

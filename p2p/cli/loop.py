@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import typer
 
 from p2p.cli.ending import NO_NODE
-from p2p.cli.options import SEED_MAX, BoardOption, PlayersOption, prepare
+from p2p.cli.options import SEED_MAX, BoardOption, NodeConfOption, PlayersOption, ProfileOption, SetOption, prepare
 
 if TYPE_CHECKING:
     from config.loading import Loaded
@@ -32,14 +32,9 @@ def loop(
     board_type: BoardOption = None,
     num_players: PlayersOption = None,
     config: Annotated[Path | None, typer.Option(help="Settings, such as config/unified_loop.yaml.")] = None,
-    node_conf: Annotated[
-        Path | None,
-        typer.Option(help="Variables of this machine (default: /etc/ringrift/node.conf, where there is one)."),
-    ] = None,
-    profile: Annotated[str | None, typer.Option(help="Which defaults hold: local, demo or production.")] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A setting (repeatable).")
-    ] = None,
+    node_conf: NodeConfOption = None,
+    profile: ProfileOption = None,
+    assignments: SetOption = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the loop (default: the setting, else this one).")
     ] = None,

@@ -17,6 +17,7 @@ from p2p.cli.options import (
     JsonOption,
     PathsArgument,
     PlayersOption,
+    VersionOption,
     config_key,
     now_s,
     prepare,
@@ -42,21 +43,8 @@ results = typer.Typer(help="Stored matches and gauntlets.", no_args_is_help=True
 app.add_typer(results, name="results")
 
 
-def print_version(asked: bool) -> None:
-    """Print the installed version and exit, if that was asked for."""
-    if asked:
-        from importlib.metadata import version
-
-        typer.echo(version("ringrift"))
-        raise typer.Exit
-
-
 @app.callback()
-def ringrift(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=print_version)
-    ] = False,
-) -> None:
+def ringrift(version: VersionOption = False) -> None:
     """RingRift: play the game, check the engine, train stronger players."""
 
 

@@ -11,6 +11,7 @@ from p2p.cli.ending import ended
 from p2p.cli.events import events
 from p2p.cli.node_questions import config as config_command
 from p2p.cli.node_questions import jobs, models, nodes, status
+from p2p.cli.options import NodeConfOption, ProfileOption, SetOption, VersionOption
 
 if TYPE_CHECKING:
     from config.schema import Settings
@@ -49,11 +50,10 @@ def ringrift_p2p(
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the node (default: the setting, else this one).")
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="Which defaults hold: local, demo or production.")] = None,
+    profile: ProfileOption = None,
     config: Annotated[Path | None, typer.Option(help="Settings, such as config/unified_loop.yaml.")] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A setting (repeatable).")
-    ] = None,
+    node_conf: NodeConfOption = None,
+    assignments: SetOption = None,
     game: Annotated[
         str | None, typer.Option("--game", help="Config keys, separated by commas, such as hex8_2p,square8_2p.")
     ] = None,
@@ -63,6 +63,7 @@ def ringrift_p2p(
         Path | None, typer.Option(help="Holds the token of the people who may change something.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="What happens as one JSON object per line.")] = False,
+    version: VersionOption = False,  # noqa: ARG001 - its callback prints it
 ) -> None:
     """Run a node of RingRift until SIGTERM or Ctrl-C; with a command below: ask one."""
     if context.invoked_subcommand is not None:
@@ -83,7 +84,7 @@ def ringrift_p2p(
         "node.admin_token_file": _text(admin_token_file),
     }
     wished: dict[str, Plain] = {path: value for path, value in flags.items() if value is not None}
-    loaded = settings_of(config, profile, assignments or [], wished, games_of(game, None, None))
+    loaded = settings_of(config, profile, assignments or [], wished, games_of(game, None, None), node_conf)
     for remark in loaded.remarks:
         typer.echo(f"note: {remark}", err=True)
     if strangers(loaded.settings.node.peers, own_addresses(loaded.settings)):

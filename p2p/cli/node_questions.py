@@ -1,12 +1,13 @@
 """`ringrift-p2p status`, `jobs`, `nodes`, `models`, `config`: what a node says of itself."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 from urllib.parse import quote
 
 import typer
 
-from p2p.cli.asking import AsGivenOption, Asked, FolderOption, UrlOption, answer, as_object, ask, node_meant
+from p2p.cli.asking import AsGivenOption, Asked, FolderOption, UrlOption, answer, as_object, node_meant
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -15,10 +16,8 @@ NO_TERMINAL_WIDTH = 140  # columns
 WATCH_S = 1.0  # between two pictures; a node makes a status a second
 
 WatchOption = Annotated[bool, typer.Option("--watch", help="Show it anew every second, until Ctrl-C.")]
-JobArgument = Annotated[str | None, typer.Argument(metavar="[ID]", help="A job: what it is, why it stands so.")]
-PathArgument = Annotated[
-    str | None, typer.Argument(metavar="[PATH]", help="A setting, or a section, such as training.")
-]
+JobArgument = Annotated[str | None, typer.Argument(metavar="ID", help="A job: what it is, why it stands so.")]
+PathArgument = Annotated[str | None, typer.Argument(metavar="PATH", help="A setting, or a section, such as training.")]
 
 
 def status(
@@ -43,7 +42,9 @@ def jobs(
     from p2p.cli.answers import JobRow, rows_of
     from p2p.cli.node_view import job_lines, jobs_table
 
-    content = answer(node_meant(url, data_dir), "/jobs" if job_id is None else f"/jobs/{quote(job_id, safe='')}")
+    if job_id is not None and (not job_id.strip(".") or quote(job_id, safe="") != job_id):
+        raise typer.BadParameter(f"{job_id[:100]!r} is no id of a job; ringrift-p2p jobs lists them")
+    content = answer(node_meant(url, data_dir), "/jobs" if job_id is None else f"/jobs/{job_id}")
     if as_json:
         typer.echo(content)
     elif job_id is not None:
@@ -85,6 +86,8 @@ def config(
     path: PathArgument = None, url: UrlOption = None, data_dir: FolderOption = None, as_json: AsGivenOption = False
 ) -> None:
     """Say which settings a node works with: value, who said it, meaning."""
+    if path is not None and as_json:
+        raise typer.BadParameter("--json prints all settings; leave out the path")
     content = answer(node_meant(url, data_dir), "/config")
     if as_json:
         typer.echo(content)
@@ -145,27 +148,23 @@ def console() -> "Console":
 
 
 def _watch(node: Asked, *, as_json: bool) -> None:
-    """Show one status after the other until Ctrl-C; UnreachableError when the node ends."""
-    import asyncio
-
+    """Show one status after the other until Ctrl-C; NodeUnreachable when the node ends."""
     from rich.live import Live
     from rich.text import Text
 
     try:
         if as_json:
-            asyncio.run(_watching(node, typer.echo))
+            _watching(node, typer.echo)
         with Live(Text("asks"), console=console(), auto_refresh=False) as live:
-            asyncio.run(_watching(node, lambda content: live.update(status_view(content), refresh=True)))
+            _watching(node, lambda content: live.update(status_view(content), refresh=True))
     except KeyboardInterrupt:
         return
 
 
-async def _watching(node: Asked, show: Callable[[bytes], None]) -> None:
-    import asyncio
-
+def _watching(node: Asked, show: Callable[[bytes], None]) -> NoReturn:
     while True:
-        show(await ask(node, "/status"))
-        await asyncio.sleep(WATCH_S)
+        show(answer(node, "/status"))
+        time.sleep(WATCH_S)
 
 
 def _leaves(tree: Mapping[str, object], prefix: str, named: frozenset[str]) -> Iterator[tuple[str, object]]:

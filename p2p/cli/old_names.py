@@ -11,7 +11,7 @@ def old_names(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]", help="A script, module or class, or a part of one; without it all deprecated names."
+            metavar="NAME", help="A script, module or class, or a part of one; without it all deprecated names."
         ),
     ] = None,
     as_json: JsonOption = False,

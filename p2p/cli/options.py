@@ -11,6 +11,25 @@ PlayersOption = Annotated[int | None, typer.Option("--num-players", help="2, 3 o
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 SEED_MAX = (1 << 63) - 1
 PathsArgument = Annotated[list[Path], typer.Argument(help="Files, or folders to search.", show_default=False)]
+ProfileOption = Annotated[str | None, typer.Option(help="Which defaults hold: local, demo or production.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A setting (repeatable).")]
+NodeConfOption = Annotated[
+    Path | None, typer.Option(help="Variables of this machine (default: /etc/ringrift/node.conf, where there is one).")
+]
+
+
+def print_version(asked: bool) -> None:
+    """Print the installed version and exit, if that was asked for."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("ringrift"))
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=print_version)
+]
 
 
 def prepare() -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         publish,
     )
     from p2p.client.health import get_health_check_orchestrator
-    from p2p.client.node_http import NodeRefusal, NodeUnreachable
+    from p2p.client.node_errors import NodeRefusal, NodeUnreachable
     from p2p.client.not_yet import NotYetAvailable
     from p2p.client.pipeline_actions import trigger_promotion
     from p2p.client.promotion import PromotionController

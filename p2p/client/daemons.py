@@ -8,7 +8,8 @@ from managers.runtime import ServiceStatus
 from managers.runtime.service import State
 from p2p.client.attached import Attached, attached
 from p2p.client.cluster_status import STATUS
-from p2p.client.node_http import Answer, NodeHttp, NodeRefusal, node_http, segment
+from p2p.client.node_errors import NodeRefusal
+from p2p.client.node_http import Answer, NodeHttp, node_http, segment
 from p2p.client.not_yet import not_yet
 from ringrift_core.errors import RulesError
 

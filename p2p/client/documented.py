@@ -248,8 +248,8 @@ EXPORTS = {row.name: row.target for row in IMPORTS if row.target} | {
     "attach": "p2p.client.attached:attach",
     "detach": "p2p.client.attached:detach",
     "status": "p2p.client.cluster_status:status",
-    "NodeUnreachable": "p2p.client.node_http:NodeUnreachable",
-    "NodeRefusal": "p2p.client.node_http:NodeRefusal",
+    "NodeUnreachable": "p2p.client.node_errors:NodeUnreachable",
+    "NodeRefusal": "p2p.client.node_errors:NodeRefusal",
     "NotYetAvailable": "p2p.client.not_yet:NotYetAvailable",
 }
 MEANWHILE = {row.name: row.ours for row in IMPORTS if not row.now}  # what to use in place of later names

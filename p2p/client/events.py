@@ -16,11 +16,10 @@ from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TypeVar, overload
 
 from managers.ports import BusyError
 from managers.runtime import CoordinatorStats, DataEventType, DeadLetter, Event, EventRouter, Subscription, make_event
-from managers.runtime.event_router import EventName, Published
+from managers.runtime.event_router import EventName, Published, Subscribing
 from managers.runtime.subscriber import Handler, SubscriberStatus
 from p2p.client.attached import attached
 from p2p.client.event_stream import NAME, STREAM, EventFollower, EventPage, event_of, pages
@@ -32,7 +31,6 @@ SENDING_MAX = 1000  # events on their way to the node
 NOTHING = CoordinatorStats(0, 0, 0, 0, 0, 0, 0, (), {})
 
 logger = logging.getLogger(__name__)
-Decorated = TypeVar("Decorated", bound=Handler)
 
 
 class Sent:
@@ -50,7 +48,7 @@ class Sent:
         return self.event
 
 
-class RemoteRouter:
+class RemoteRouter(Subscribing):
     """A node's EventRouter over HTTP."""
 
     def __init__(self, http: NodeHttp, wall: Callable[[], float]) -> None:
@@ -84,25 +82,9 @@ class RemoteRouter:
             return Sent(event, None)
         return Sent(event, self._send(body))
 
-    @overload
-    def subscribe(self, kind: EventName, handler: Handler, *, name: str | None = None) -> Subscription: ...
-    @overload
-    def subscribe(
-        self, kind: EventName, handler: None = None, *, name: str | None = None
-    ) -> Callable[[Decorated], Decorated]: ...
-    def subscribe(
-        self, kind: EventName, handler: Handler | None = None, *, name: str | None = None
-    ) -> Subscription | Callable[[Decorated], Decorated]:
-        """Hand events from now on to `handler(event)`; without one, a decorator. NodeUnreachable without a node."""
-        if handler is None:
-
-            def decorate(function: Decorated) -> Decorated:
-                self.subscribe(kind, function, name=name)
-                return function
-
-            return decorate
-        function, follower = handler, self._following()
-        subscription = follower.ask(lambda router: router.subscribe(kind, function, name=name))
+    def _subscribed(self, kind: EventName, handler: Handler, name: str | None) -> Subscription:
+        follower = self._following()
+        subscription = follower.ask(lambda router: router.subscribe(kind, handler, name=name))
         with self._lock:
             follower.follow()
         return Subscription(lambda: follower.ask(lambda _: subscription.cancel()))

@@ -1,6 +1,7 @@
 """Asking a node over HTTP, in the caller's thread: bounded answers, timeouts, errors that say what to do.
 
-Redirects are not followed and proxies not used: the token goes to the node that was named and nowhere else.
+Redirects are not followed and proxies not used: the token goes to the node that was named and nowhere else, no message
+has it. The command lines and the documented accessors both stand on it.
 """
 
 import ipaddress
@@ -12,14 +13,16 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from typing import IO, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from config.environment import p2p_url, process_environment, secret_of
+from config.environment import ConfigError, p2p_url, process_environment, secret_of
+from managers.line import one_line
 from p2p.client.attached import attached
+from p2p.client.node_errors import NodeRefusal, NodeUnreachable, reason_of
 from ringrift_core.errors import RingriftError, RulesError
 
 ANSWER_BYTES_MAX = 4 << 20
@@ -32,19 +35,6 @@ WORDS_MAX = 1000  # characters of a refusal
 TOKEN = "RINGRIFT_ADMIN_TOKEN"  # noqa: S105 - the name of the variable
 
 
-class NodeUnreachable(RingriftError):  # noqa: N818 - a state of affairs, for callers to act on
-    """No node answers at the URL that the message names."""
-
-
-class NodeRefusal(RingriftError):  # noqa: N818
-    """The node answers that it will not; the message has its words."""
-
-    def __init__(self, message: str, status: int, code: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
 class Answer(BaseModel):
     """What a node says; what this version does not know of is left out."""
 
@@ -53,12 +43,12 @@ class Answer(BaseModel):
 
 class _Fault(Answer):
     code: str = ""
-    message: str = ""
+    message: str
     details: tuple[object, ...] | Mapping[str, object] = ()
 
 
 class _FaultAnswer(Answer):
-    error: _Fault = _Fault()
+    error: _Fault
 
 
 Form = TypeVar("Form", bound=BaseModel)
@@ -87,6 +77,21 @@ class NodeHttp:
     token: str | None = field(default=None, repr=False)
     timeout_s: float = TIMEOUT_S
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
+    elsewhere: str = "say in RINGRIFT_P2P_URL where it is"  # what to do when the node is not at the URL
+
+    def __post_init__(self) -> None:
+        """ConfigError for a token that no header can carry."""
+        text = self.token
+        if text is not None and (not text.isascii() or not text.isprintable() or " " in text):
+            raise ConfigError(f"{TOKEN} is no token; write the one line of the node's token")
+
+    @property
+    def exposure(self) -> str:
+        """Who else can read the token on its way, as a warning; "" when nobody can."""
+        parts = urlsplit(self.url)
+        if self.token is None or parts.scheme == "https" or is_loopback(parts.hostname or ""):
+            return ""
+        return f"{TOKEN} goes to {self.url} unencrypted: whoever is on the way can read it; use https, or a tunnel"
 
     def get(
         self,
@@ -98,14 +103,26 @@ class NodeHttp:
     ) -> Form:
         """The answer to a question; statuses in `fine` are answers too.
 
-        NodeUnreachable without an answer, RulesError and NodeRefusal for a refusal, RingriftError for what is no answer
-        to this question.
+        NodeUnreachable where no node answers, RulesError and NodeRefusal for a refusal, RingriftError for what is no
+        answer to this question.
         """
-        return self._read(self._request("GET", _with(path, query)), form, fine)
+        return self._read(self.ask("GET", _with(path, query), fine=fine), form)
 
     def post(self, path: str, form: type[Form], body: Mapping[str, object]) -> Form:
         """The answer to an order; errors as those of `get`."""
-        return self._read(self._request("POST", path, json.dumps(body).encode()), form, ())
+        return self._read(self.ask("POST", path, body), form)
+
+    def ask(
+        self, method: str, path: str, body: Mapping[str, object] | None = None, *, fine: tuple[int, ...] = ()
+    ) -> bytes:
+        """The answer as it came, a JSON object; errors as those of `get`, but for the last."""
+        content = None if body is None else json.dumps(body).encode()
+        status, answer = self._exchanged(self._request(method, path, content))
+        if status not in fine and not 200 <= status < 300:
+            raise self._refusal(status, answer)
+        if not is_object(answer):
+            raise self._stranger(status)
+        return answer
 
     @contextmanager
     def stream(self, path: str, query: Mapping[str, str | int], last_id: str) -> Iterator[Iterator[bytes]]:
@@ -113,37 +130,36 @@ class NodeHttp:
         request = self._request("GET", _with(path, query))
         request.add_header("Accept", "text/event-stream")
         request.add_header("Last-Event-ID", last_id)
-        with self._answering(), _opener().open(request, timeout=SILENCE_S) as response:
-            yield _lines(response)
+        with self._answering():
+            try:
+                response = _opener().open(request, timeout=SILENCE_S)
+            except urllib.error.HTTPError as error:
+                with error:
+                    raise self._refusal(error.code, error.read(ERROR_BYTES_MAX)) from None
+            with response:
+                yield _lines(response)
 
     def _request(self, method: str, path: str, body: bytes | None = None) -> urllib.request.Request:
         headers = {"Accept": "application/json", "User-Agent": "ringrift-client"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if self.token is not None:
-            self._warn()
             headers["Authorization"] = f"Bearer {self.token}"
         return urllib.request.Request(  # noqa: S310 - the configuration takes http and https only
             f"{self.url}{path}", data=body, headers=headers, method=method
         )
 
-    def _warn(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-            warnings.warn(
-                f"{TOKEN} goes to {self.url} unencrypted: whoever is on the way can read it; use https", stacklevel=5
-            )
-
-    def _read(self, request: urllib.request.Request, form: type[Form], fine: tuple[int, ...]) -> Form:
+    def _exchanged(self, request: urllib.request.Request) -> tuple[int, bytes]:
+        """Status and body of whatever answers."""
         with self._answering():
             try:
                 with _opener().open(request, timeout=self.timeout_s) as response:
-                    content = self._whole(response)
+                    return response.status, self._whole(response)
             except urllib.error.HTTPError as error:
                 with error:
-                    if error.code not in fine:
-                        raise _refusal(error.code, error.read(ERROR_BYTES_MAX)) from None
-                    content = self._whole(error)
+                    return error.code, self._whole(error)
+
+    def _read(self, content: bytes, form: type[Form]) -> Form:
         try:
             return form.model_validate_json(content)
         except ValidationError as error:
@@ -159,7 +175,9 @@ class NodeHttp:
         while part := response.read1(PART_BYTES) if isinstance(response, HTTPResponse) else response.read(PART_BYTES):
             content += part
             if len(content) > ANSWER_BYTES_MAX:
-                raise RingriftError(f"{self.url}: an answer of more than {ANSWER_BYTES_MAX} bytes")
+                raise RingriftError(
+                    f"{self.url} answers with more than {ANSWER_BYTES_MAX >> 20} MiB; it is no node of RingRift"
+                )
             if self.monotonic() > deadline:
                 raise TimeoutError(f"no whole answer in {self.timeout_s:g} s")
         return bytes(content)
@@ -168,22 +186,51 @@ class NodeHttp:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except urllib.error.HTTPError as error:
-            with error:
-                raise _refusal(error.code, error.read(ERROR_BYTES_MAX)) from None
         except (OSError, HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+            reason = error.reason if isinstance(error, urllib.error.URLError) else error
+            words = reason_of(reason) if isinstance(reason, BaseException) else str(reason)
+            if isinstance(error, RemoteDisconnected) and self.url.startswith("http:"):
+                words = "it ends the connection; perhaps it speaks https"
             raise NodeUnreachable(
-                f"no node answers at {self.url} ({reason}); start one with `ringrift-p2p`, or say in RINGRIFT_P2P_URL "
-                "where it is"
+                f"no node answers at {self.url} ({words}); start one with `ringrift-p2p`, or {self.elsewhere}"
             ) from error
+
+    def _refusal(self, status: int, content: bytes) -> RingriftError:
+        """A refusal in the words of the node, and what to do about it; NodeUnreachable when no node says it."""
+        try:
+            fault = _FaultAnswer.model_validate_json(content).error
+        except ValidationError:
+            return self._stranger(status)
+        words = one_line("; ".join((fault.message, *_told(fault.details))), WORDS_MAX)
+        if status == 400:
+            return RulesError(words)
+        if status == 401:
+            words += f"; {f'set {TOKEN} to' if self.token is None else f'{TOKEN} is not'} the node's token"
+        elif status == 403:
+            words += f"; {TOKEN} is the token of a person who may"
+        return NodeRefusal(words, status, fault.code)
+
+    def _stranger(self, status: int) -> NodeUnreachable:
+        where = f"{self.url} is no node of RingRift, or something stands before it (status {status})"
+        return NodeUnreachable(f"what answers at {where}; {self.elsewhere}")
 
 
 def node_http() -> NodeHttp:
     """The node that the environment names; RulesError on the thread of a node of this process."""
     if (here := attached()) is not None:
         here.refuse_here()
-    return NodeHttp(p2p_url(), secret_of(TOKEN, process_environment()))
+    http = NodeHttp(p2p_url(), secret_of(TOKEN, process_environment()))
+    if http.exposure:
+        warnings.warn(http.exposure, stacklevel=3)
+    return http
+
+
+def is_object(content: bytes) -> bool:
+    """Whether bytes are a JSON object."""
+    try:
+        return isinstance(json.loads(content), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def segment(text: str) -> str:
@@ -214,21 +261,6 @@ def _lines(response: HTTPResponse) -> Iterator[bytes]:
         yield line
         if not line.endswith(b"\n"):
             return  # cut: the cursor of what came before it is where to go on
-
-
-def _refusal(status: int, content: bytes) -> RingriftError:
-    """A refusal in the words of the node, and what to do about it."""
-    try:
-        fault = _FaultAnswer.model_validate_json(content).error
-    except ValidationError:
-        fault = _Fault()
-    words = "; ".join((fault.message, *_told(fault.details))) if fault.message else f"the node answers {status}"
-    words = words[:WORDS_MAX]
-    if status == 400:
-        return RulesError(words)
-    if status in {401, 403}:
-        words += f"; {TOKEN} is the token of a person who may"
-    return NodeRefusal(words, status, fault.code)
 
 
 def _told(details: tuple[object, ...] | Mapping[str, object]) -> Iterator[str]:

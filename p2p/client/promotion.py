@@ -7,7 +7,8 @@ from typing import Self
 from managers.ports import BusyError
 from managers.promotion_result import PromotionResult
 from p2p.client.attached import attached
-from p2p.client.node_http import Answer, NodeHttp, NodeRefusal, NodeUnreachable, node_http
+from p2p.client.node_errors import NodeRefusal, NodeUnreachable
+from p2p.client.node_http import Answer, NodeHttp, node_http
 from ringrift_core.errors import RingriftError, StorageError
 
 GATE = "/admin/promote"

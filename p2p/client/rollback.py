@@ -12,7 +12,8 @@ from functools import partial
 
 from managers.manual_rollback import RollbackResult
 from p2p.client.attached import attached
-from p2p.client.node_http import Answer, Form, NodeRefusal, node_http
+from p2p.client.node_errors import NodeRefusal
+from p2p.client.node_http import Answer, Form, node_http
 from p2p.client.not_yet import not_yet
 from ringrift_core.errors import RulesError
 from ringrift_core.game.config_key import ConfigKey

@@ -26,7 +26,10 @@ def gathered(
     folder = settings.node.data_dir.absolute()
     held = node_probe.is_held(NodeFolder(folder).log)
     running, apart_s = node_probe.running_found(folder) if held else (None, None)
-    listening = node_probe.listening_found(settings)
+    works = running is not None and running.pid is not None and not running.trouble
+    if running is not None and running.pid is not None and works:
+        settings = node_probe.as_it_runs(settings, folder, running.pid)
+    listening = node_probe.listening_found(settings).model_copy(update={"now": works})
     return Facts(
         settings=said,
         clock=ClockFacts(synchronised=machine_probe.synchronised(), ahead_of_node_s=apart_s),

@@ -105,6 +105,7 @@ class ListeningFacts(Fact):
     """Where a node would listen."""
 
     host: str
+    now: bool = False  # a node with these settings works: it has what it needs for that
     tls: bool = False
     tls_trouble: str = ""  # why certificate and key cannot be used
 

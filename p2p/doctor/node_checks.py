@@ -55,7 +55,7 @@ def check_token(facts: TokenFacts, listening: ListeningFacts) -> Finding:
     if facts.trouble:
         return fail(name, f"{facts.source}: {facts.trouble}", f"make one with: {MAKE_TOKEN}")
     if not facts.source:
-        return _no_token(name, open_wide=open_wide and facts.name == "admin", host=listening.host)
+        return _no_token(facts.name, listening) if open_wide else ok(name, "none is set: only this machine reaches it")
     if facts.chars < TOKEN_CHARS_MIN:
         text = f"{facts.source}: {facts.chars} characters"
         return fail(name, text, f"a token has at least {TOKEN_CHARS_MIN}; make one with: {MAKE_TOKEN}")
@@ -69,11 +69,15 @@ def check_token(facts: TokenFacts, listening: ListeningFacts) -> Finding:
     return ok(name, f"{facts.source}: set")
 
 
-def _no_token(name: str, *, open_wide: bool, host: str) -> Finding:
-    if open_wide:
-        text = f"none is set, and the node would listen at {host}"
-        return fail(name, text, f"set RINGRIFT_ADMIN_TOKEN, or say --admin-token-file; make one with: {MAKE_TOKEN}")
-    return ok(name, "none is set: only this machine reaches the node")
+def _no_token(kind: str, listening: ListeningFacts) -> Finding:
+    """A token that is not there, of a node that other machines reach."""
+    name = f"{kind} token"
+    if kind == "cluster":
+        return ok(name, "none is set: no other node may join")
+    if listening.now:
+        return ok(name, "none is set for the doctor; the node that works has one")
+    text = f"none is set, and the node would listen at {listening.host}"
+    return fail(name, text, f"set RINGRIFT_ADMIN_TOKEN, or say --admin-token-file; make one with: {MAKE_TOKEN}")
 
 
 def check_tls(facts: ListeningFacts) -> Finding:
@@ -93,7 +97,7 @@ def check_running(facts: RunningFacts | None) -> Finding:
     if facts.health == "failing":
         return fail("node", f"{name} is failing: {'; '.join(facts.reasons)}", "look into logs/coordination.log")
     if facts.health == "halted":
-        return warn("node", f"{name} is halted", "ringrift loop --resume goes on")
+        return warn("node", f"{name} is halted", "ringrift loop --resume --data-dir DIR, with its folder, goes on")
     if facts.reasons:
         return warn("node", f"{name} works without {'; '.join(facts.reasons)}", "look into logs/coordination.log")
     return ok("node", f"{name} works")
@@ -133,7 +137,7 @@ def check_peer(facts: PeerFacts) -> Finding:
     if not facts.connects:
         return fail(name, f"cannot be reached: {facts.trouble}", "start it, open its port, or correct the address")
     if facts.trouble:
-        return fail(name, f"is no node: {facts.trouble}", "correct the address, or see who listens there")
+        return fail(name, f"answers as no node: {facts.trouble}", "correct the address, or see who listens there")
     ahead = facts.ahead_s
     if ahead is not None and abs(ahead) >= CLOCK_WARN_S:
         text = f"its clock is {abs(ahead):.0f} s {'ahead' if ahead > 0 else 'behind'}"

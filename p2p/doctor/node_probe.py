@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
+from pydantic import ValidationError
 
 from config.schema import Settings
+from config.sections import NodeSettings
 from managers.state.log_files import LOCK
 from p2p.doctor.facts import ListeningFacts, PortFacts, PortState, RunningFacts, TokenFacts
 from p2p.http.loop_client import NotRunning, fetch
@@ -23,6 +25,7 @@ from ringrift_core.storage import read_bounded
 
 ANSWER_S = 5.0
 TOKEN_BYTES_MAX = 4096
+FILES = ("admin_token_file", "cluster_token_file", "tls_cert", "tls_key")  # settings of a node
 VARIABLES = {"admin": "RINGRIFT_ADMIN_TOKEN", "cluster": "RINGRIFT_CLUSTER_AUTH_TOKEN"}
 REFUSALS: Mapping[int, PortState] = {errno.EADDRINUSE: "taken", errno.EACCES: "forbidden", errno.EPERM: "forbidden"}
 
@@ -68,6 +71,24 @@ def running_found(folder: Path) -> tuple[RunningFacts, float | None]:
     )
     apart = status.get("clock_apart_s")
     return found, float(apart) if isinstance(apart, int | float) else None
+
+
+def as_it_runs(settings: Settings, folder: Path, pid: int) -> Settings:
+    """Settings with the section `node` of the process that works in a folder; as they are where it does not say it.
+
+    Files that it names relative to its own folder are made absolute.
+    """
+    try:
+        content = _object(asyncio.run(fetch(folder, "GET", "/config", timeout_s=ANSWER_S)))
+        said = _part(_part(content, "settings"), "node")
+        if "node_id" not in said:
+            return settings
+        node = NodeSettings.model_validate({**said, "peers": tuple(_list(said.get("peers")))})
+        home = Path(psutil.Process(pid).cwd())
+    except (RingriftError, ValidationError, psutil.Error, OSError):
+        return settings
+    named = {name: home / path for name in FILES if (path := getattr(node, name)) is not None}
+    return settings.model_copy(update={"node": node.model_copy(update=named)})
 
 
 def ports_found(settings: Settings, pid: int | None) -> tuple[PortFacts, ...]:
@@ -159,6 +180,11 @@ def _object(content: bytes) -> dict[str, object]:
     if not isinstance(found, dict):
         raise RingriftError("it answers something else than this version expects; restart it")
     return found
+
+
+def _part(content: Mapping[str, object], name: str) -> Mapping[str, object]:
+    found = content.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _list(value: object) -> list[object]:

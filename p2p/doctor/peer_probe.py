@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-import os
+import ssl
 from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
 
 import aiohttp
 
+from p2p.client.node_errors import reason_of
 from p2p.doctor.facts import PeerFacts
 
 TOGETHER_MAX = 16  # peers that are asked at once
@@ -46,22 +47,22 @@ async def peer_found(session: aiohttp.ClientSession, url: str, address: str, now
             content = await response.content.read(ANSWER_BYTES_MAX)
     except aiohttp.InvalidURL:
         return facts.model_copy(update={"trouble": "it is no HOST:PORT"})
+    except aiohttp.ClientConnectorCertificateError as error:
+        return facts.model_copy(update={"connects": True, "trouble": reason_of(error.certificate_error)})
     except aiohttp.ClientConnectorError as error:
-        return facts.model_copy(update={"trouble": _reason(error)})
+        tls = isinstance(error.os_error, ssl.SSLError)
+        return facts.model_copy(update={"connects": tls, "trouble": reason_of(error.os_error)})
     except TimeoutError:
         return facts.model_copy(update={"trouble": f"no answer in {ANSWER_S:g} s"})
     except (aiohttp.ClientError, OSError) as error:
-        return facts.model_copy(update={"connects": True, "trouble": str(error) or type(error).__name__})
+        words = str(error) or type(error).__name__
+        if isinstance(error, aiohttp.ServerDisconnectedError) and url.startswith("http:"):
+            words = "it ends the connection; perhaps it speaks https"
+        return facts.model_copy(update={"connects": True, "trouble": words})
     health = _health(content)
     trouble = "" if health else f"/health answers {response.status} and says nothing of a node"
     ahead = _ahead_s(date, middle)
     return facts.model_copy(update={"connects": True, "health": health, "ahead_s": ahead, "trouble": trouble})
-
-
-def _reason(error: aiohttp.ClientConnectorError) -> str:
-    """Why there is no connection; the text of asyncio names its own calls."""
-    number = error.os_error.errno or 0
-    return os.strerror(number) if number > 0 else error.os_error.strerror or "no connection"
 
 
 def _health(content: bytes) -> str:

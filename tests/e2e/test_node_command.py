@@ -87,7 +87,7 @@ def test_a_bare_folder_becomes_a_node_that_is_asked_and_ended(node: Running):
 
     examined = json.loads(said(str(NODE), "doctor", "--data-dir", folder, "--json").stdout)
     levels = {it["check"]: it["level"] for it in examined["findings"]}
-    assert (levels["node"], levels["log"], levels["models"]) == ("ok", "ok", "ok")
+    assert (levels["node"], levels["log"], levels["models"], levels[f"port {node.port}"]) == ("ok", "ok", "ok", "ok")
 
     second = said(*command(node.folder, free_port()))
     assert second.returncode == 2

@@ -148,7 +148,7 @@ NOTES = {
     ),
     "ringrift-p2p": (
         "How to run, ask and end a node: [the node](../how-to/node.md). Of a setting the first that says it counts: "
-        "command line, environment, `/etc/ringrift/node.conf`, `--config`, `--profile`; `--port` is short for `--set "
+        "command line, environment, `--node-conf`, `--config`, `--profile`; `--port` is short for `--set "
         "node.port=...`, and so on. `--json` as in `ringrift loop`. Exit codes: 0 after SIGTERM, 130 after Ctrl-C, 1 "
         "when a part that it cannot do without was given up, 2 when it cannot start. These options stand before no "
         "command: those below have their own."
@@ -157,7 +157,7 @@ NOTES = {
         "Which node is asked, here and below: `--url`, else the socket of `--data-dir`, else `RINGRIFT_P2P_URL`, "
         "`P2P_ORCHESTRATOR_URL` or `RINGRIFT_COORDINATOR_URL`, else the node of this folder, else "
         "`http://localhost:8770`. Over HTTP `RINGRIFT_ADMIN_TOKEN` is shown where it is set. With `--json`: the "
-        "[status](../formats/status.md). Exit code 3 when no node answers, 2 when it refuses."
+        "[status](../formats/status.md). Exit code 3 when no node answers, or what answers is none, 2 when it refuses."
     ),
     "ringrift-p2p events": (
         "Columns: number, time, type ([events](events.md)), source, payload. `--follow` asks every second, goes on "
@@ -194,14 +194,18 @@ def commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
         yield from commands(f"{name} {child_name}", child)
 
 
+def word_of(argument: Any) -> str:
+    """An argument in a usage line."""
+    if argument.metavar:
+        return str(argument.metavar if argument.required else f"[{argument.metavar}]")
+    return str(argument.name.upper() + ("..." if argument.nargs != 1 else ""))
+
+
 def section(name: str, command: Any) -> str:
     """One command: help, usage, notes, options."""
     options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
-    usage = "".join(
-        f" {argument.metavar or argument.name.upper() + ('...' if argument.nargs != 1 else '')}"
-        for argument in arguments
-    )
+    usage = "".join(f" {word_of(argument)}" for argument in arguments)
     lines = [f"## {name}", "", command.help, "", f"`{name}{' [OPTIONS]' if options else ''}{usage}`", ""]
     if name in NOTES:
         lines += [fill(NOTES[name], 118, break_on_hyphens=False), ""]

@@ -3,7 +3,6 @@
 import json
 import sys
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 from typer.testing import CliRunner
@@ -18,9 +17,10 @@ from p2p.cli.main import app as ringrift
 from p2p.cli.node import app, own_addresses, peers_of, strangers
 from p2p.cli.node import main as node_main
 from p2p.cli.node_questions import setting_lines
+from p2p.client.node_errors import NodeUnreachable
 from ringrift_core.errors import RingriftError
 from tests.loop_states import GAME, Loop
-from tests.recorded_node import RecordedNode, recorded_node
+from tests.recorded_node import RecordedNode
 
 SETTINGS = Settings(node=NodeSettings(node_id="here"))
 STATUS = encode_status(status_of(Sight(Loop().state, SETTINGS, 1.0, (GAME,))))
@@ -89,11 +89,11 @@ def run(node: RecordedNode, *arguments: str) -> str:
     ],
 )
 def test_a_question_is_one_request_and_a_picture(command: list[str], path: str, answer: object, words: list[str]):
-    with recorded_node({f"GET {path}": answer}) as node:
+    with RecordedNode({f"GET {path}": answer}) as node:
         shown = run(node, *command)
-        assert {asked.partition("?")[0] for asked, _, _ in node.asked} == {f"GET {path}"}
+        assert {f"{asked.method} {asked.path}" for asked in node.asked} == {f"GET {path}"}
         assert [word for word in words if word not in shown] == [], shown
-        if command != ["events"]:
+        if command not in (["events"], ["config", "training"]):
             given = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             assert run(node, *command, "--json") == given.decode() + "\n"
 
@@ -102,7 +102,7 @@ def test_a_status_says_what_the_node_is_in_its_cluster():
     status = json.loads(STATUS)
     place = {"role": "follower", "leader_id": "gpu-1", "term": 3, "alive_peer_count": 2}
     known = {name: value for name, value in place.items() if name in status}
-    with recorded_node({"GET /status": {**status, **known}}) as node:
+    with RecordedNode({"GET /status": {**status, **known}}) as node:
         assert "here" in run(node, "status")
     from p2p.cli.answers import Place
     from p2p.cli.node_view import place_line
@@ -122,7 +122,7 @@ def test_a_status_says_what_the_node_is_in_its_cluster():
     ],
 )
 def test_a_node_of_another_version_is_said_to_be_one(command: list[str], answer: object):
-    with recorded_node({f"GET /{command[0]}": answer}) as node:
+    with RecordedNode({f"GET /{command[0]}": answer}) as node:
         done = CliRunner().invoke(app, [*command, "--url", node.url])
         assert isinstance(done.exception, RingriftError)
         assert "of another version" in str(done.exception)
@@ -130,13 +130,22 @@ def test_a_node_of_another_version_is_said_to_be_one(command: list[str], answer:
 
 def test_what_a_node_says_does_not_steer_the_terminal():
     assert as_line("a\x1b[2Jb\nc") == "a?[2Jb c"
-    with recorded_node({"GET /nodes": {"nodes": [{"node_id": "\x1b[31mred"}]}}) as node:
+    with RecordedNode({"GET /nodes": {"nodes": [{"node_id": "\x1b[31mred"}]}}) as node:
         assert "\x1b" not in run(node, "nodes")
 
 
-def test_the_id_of_a_job_is_one_segment_of_the_path():
-    with recorded_node({"GET /jobs/a%2F..%3Fb": JOB}) as node:
-        assert "training-2" in run(node, "jobs", "a/..?b")
+@pytest.mark.parametrize("arguments", [["jobs", ""], ["jobs", ".."], ["jobs", "a/b?c"], ["config", "seed", "--json"]])
+def test_what_no_node_can_answer_is_not_asked(arguments: list[str]):
+    with RecordedNode() as node:
+        assert CliRunner().invoke(app, [*arguments, "--url", node.url]).exit_code == 2
+        assert node.asked == []
+
+
+def test_what_is_no_node_is_not_printed_as_an_answer():
+    with RecordedNode({"GET /status": b"<html>"}) as node:
+        done = CliRunner().invoke(app, ["status", "--json", "--url", node.url])
+        assert isinstance(done.exception, NodeUnreachable)
+        assert done.stdout == ""
 
 
 def test_a_setting_that_there_is_not_is_named_with_the_nearest():
@@ -150,26 +159,25 @@ def test_events_are_asked_page_by_page_from_where_the_last_one_ended():
         {"events": [event(5)], "next": 5},
         {"events": [], "next": 5},
     ]
-    with recorded_node({"GET /events": pages}) as node:
+    with RecordedNode({"GET /events": pages}) as node:
         done = CliRunner().invoke(
             app, ["events", "--since", "2", "--type", "A", "--type", "B", "--json", "--url", node.url]
         )
         assert [json.loads(line)["seq"] for line in done.stdout.splitlines()] == [3, 4, 5]
         assert "what came right after 2 is not kept any more" in done.stderr
-        cursors = [asked.partition("since=")[2].partition("&")[0] for asked, _, _ in node.asked]
-        assert cursors == ["2", "4", "5"]
-        assert all(unquote(asked).endswith("types=A,B") for asked, _, _ in node.asked)
+        assert [asked.query["since"] for asked in node.asked] == ["2", "4", "5"]
+        assert {asked.query["types"] for asked in node.asked} == {"A,B"}
 
 
 def test_daemons_are_shown_and_told():
-    with recorded_node(
+    with RecordedNode(
         {"GET /admin/daemons": DAEMONS, "POST /admin/daemons/STATUS_BOARD/restart": {"state": "starting"}}
     ) as node:
         shown = CliRunner().invoke(ringrift, ["daemons", "--status", "--url", node.url])
         assert "STATUS_BOARD  running  yes" in shown.output
         told = CliRunner().invoke(ringrift, ["daemons", "STATUS_BOARD", "restart", "--url", node.url])
         assert told.output == "STATUS_BOARD: starting\n"
-        assert node.asked[-1][0] == "POST /admin/daemons/STATUS_BOARD/restart"
+        assert node.of("POST /admin/daemons/STATUS_BOARD/restart") == node.asked[-1:]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +203,7 @@ def test_where_no_node_answers_the_exit_code_is_3(
     with pytest.raises(SystemExit) as ended:
         node_main()
     assert ended.value.code == 3
-    assert capsys.readouterr().err.startswith("error: nothing answers at http://127.0.0.1:1 (Connection refused)")
+    assert capsys.readouterr().err.startswith("error: no node answers at http://127.0.0.1:1 (Connection refused)")
 
 
 def test_options_of_the_node_before_a_command_are_refused():

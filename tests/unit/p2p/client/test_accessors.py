@@ -14,7 +14,7 @@ from p2p.client.daemons import UP, DaemonType, get_daemon_manager, get_loop_mana
 from p2p.client.health import get_health_check_orchestrator
 from ringrift_core.errors import RingriftError, RulesError, StorageError
 from ringrift_core.registry import RollbackEvent, Trigger
-from tests.unit.p2p.client.recorded_node import RecordedNode
+from tests.recorded_node import RecordedNode
 
 A, B = "a" * 64, "b" * 64
 PASSED = PromotionResult(

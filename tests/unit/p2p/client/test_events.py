@@ -13,9 +13,10 @@ import p2p.client
 from managers.runtime import DataEventType, Event, make_event
 from p2p.client.event_stream import EventFollower, Message, messages
 from p2p.client.events import RemoteRouter
-from p2p.client.node_http import NodeHttp, NodeUnreachable
+from p2p.client.node_errors import NodeUnreachable
+from p2p.client.node_http import NodeHttp
 from ringrift_core.errors import RingriftError, RulesError
-from tests.unit.p2p.client.recorded_node import RecordedNode
+from tests.recorded_node import RecordedNode
 
 EMPTY = {"events": [], "next": 7, "gap": False}
 

@@ -1,11 +1,16 @@
 """Asking a node: what is sent, what is refused, what errors say."""
 
+from contextlib import nullcontext
+from pathlib import Path
+
 import pytest
 
 from config.environment import ConfigError
-from p2p.client.node_http import Answer, NodeHttp, NodeRefusal, NodeUnreachable, is_loopback, node_http, segment
+from p2p.client.node_errors import NodeRefusal, NodeUnreachable
+from p2p.client.node_http import Answer, NodeHttp, is_loopback, node_http, segment
 from ringrift_core.errors import RingriftError, RulesError
-from tests.unit.p2p.client.recorded_node import RecordedNode
+from tests.certificates import write_certificate
+from tests.recorded_node import RecordedNode
 
 VARIABLES = ("RINGRIFT_P2P_URL", "P2P_ORCHESTRATOR_URL", "RINGRIFT_COORDINATOR_URL", "RINGRIFT_ADMIN_TOKEN")
 
@@ -46,7 +51,7 @@ def test_the_token_is_shown_to_the_node_and_to_nobody_else(monkeypatch: pytest.M
         assert "a" * 20 not in repr(node_http())
         node_http().get("/hello", Hello)
         assert node.asked[1].headers["Authorization"] == f"Bearer {'a' * 20}"
-        with pytest.raises(NodeRefusal, match="302"):
+        with pytest.raises(NodeUnreachable, match="302"):
             node_http().get("/away", Hello)
         assert node.of("GET /elsewhere") == []
 
@@ -59,16 +64,30 @@ def test_a_proxy_of_the_environment_does_not_see_the_token(monkeypatch: pytest.M
         assert proxy.asked == []
 
 
-def test_a_token_over_plain_http_to_another_machine_is_warned_about():
-    http = NodeHttp("http://no-such-machine.invalid:8770", "a" * 20, timeout_s=5)
-    with pytest.warns(UserWarning, match="unencrypted"), pytest.raises(NodeUnreachable):
-        http.get("/health", Answer)
+@pytest.mark.parametrize(
+    ("url", "token", "warned"),
+    [
+        ("http://no.invalid:8770", "a" * 20, True),
+        ("https://no.invalid", "a" * 20, False),
+        ("http://no.invalid", None, False),
+        ("http://127.0.0.1:1", "a" * 20, False),
+    ],
+)
+def test_a_token_over_plain_http_to_another_machine_is_warned_about(
+    url: str, token: str | None, warned: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RINGRIFT_P2P_URL", url)
+    if token is not None:
+        monkeypatch.setenv("RINGRIFT_ADMIN_TOKEN", token)
+    with pytest.warns(UserWarning, match="unencrypted") if warned else nullcontext():  # others are errors here
+        node_http()
 
 
-def test_no_warning_over_https_or_without_a_token():
-    for http in (NodeHttp("https://no.invalid", "a" * 20), NodeHttp("http://no.invalid")):
-        with pytest.raises(NodeUnreachable):  # warnings are errors here
-            http.get("/health", Answer)
+@pytest.mark.parametrize("token", ["two words", "secret\nsecret", "secret\r", "schlüssel"])
+def test_a_token_that_no_header_can_carry_is_refused_unsaid(token: str):
+    with pytest.raises(ConfigError, match="RINGRIFT_ADMIN_TOKEN is no token") as refused:
+        NodeHttp("http://127.0.0.1:1", token).get("/health", Answer)
+    assert token.split(maxsplit=1)[0] not in str(refused.value)
 
 
 def test_what_is_this_machine():
@@ -85,7 +104,7 @@ def test_no_node_names_the_url_and_what_to_do():
     ("status", "error", "words"),
     [
         (400, RulesError, "it is wrong; a: no; b: no"),
-        (401, NodeRefusal, "it is wrong.*RINGRIFT_ADMIN_TOKEN"),
+        (401, NodeRefusal, "it is wrong.*set RINGRIFT_ADMIN_TOKEN to the node's token"),
         (403, NodeRefusal, "it is wrong.*RINGRIFT_ADMIN_TOKEN"),
         (409, NodeRefusal, "it is wrong"),
         (500, NodeRefusal, "it is wrong"),
@@ -103,8 +122,31 @@ def test_details_may_have_names_and_a_refusal_need_not_be_json():
         with pytest.raises(NodeRefusal, match="no; server_time: 5") as refused:
             NodeHttp(node.url).get("/x", Answer)
         assert (refused.value.status, refused.value.code) == (401, "bad_clock")
-        with pytest.raises(NodeRefusal, match="the node answers 502"):
-            NodeHttp(node.url).get("/y", Answer)
+        with pytest.raises(NodeRefusal, match="RINGRIFT_ADMIN_TOKEN is not the node's token"):
+            NodeHttp(node.url, "wrong").get("/x", Answer)
+
+
+def test_a_refusal_does_not_steer_the_terminal():
+    fault = {"error": {"code": "bad", "message": "\x1b[31mno\nway"}}
+    with RecordedNode({"GET /x": (409, fault)}) as node, pytest.raises(NodeRefusal, match=r"\?\[31mno way"):
+        NodeHttp(node.url).get("/x", Answer)
+
+
+@pytest.mark.parametrize("given", [(502, "gone"), (404, b"<html>"), (302, {}), (200, b"<html>"), (200, b"[]")])
+def test_what_is_no_node_is_said_to_be_none(given: object):
+    with RecordedNode({"GET /x": given}) as node, pytest.raises(NodeUnreachable, match="is no node of RingRift"):
+        NodeHttp(node.url).get("/x", Answer)
+
+
+def test_https_where_there_is_none_and_none_where_there_is_are_named(tmp_path: Path):
+    with RecordedNode() as node, pytest.raises(NodeUnreachable, match="no TLS there"):
+        NodeHttp(node.url.replace("http:", "https:")).get("/health", Answer)
+    certificate, key = write_certificate(tmp_path)
+    with RecordedNode(tls=(certificate, key)) as node:
+        with pytest.raises(NodeUnreachable, match=r"not trusted: self.?signed certificate; SSL_CERT_FILE"):
+            NodeHttp(node.url).get("/health", Answer)
+        with pytest.raises(NodeUnreachable, match="perhaps it speaks https"):
+            NodeHttp(node.url.replace("https:", "http:")).get("/health", Answer)
 
 
 def test_a_status_that_is_fine_is_an_answer():
@@ -112,9 +154,13 @@ def test_a_status_that_is_fine_is_an_answer():
         assert NodeHttp(node.url).get("/health", Hello, fine=(503,)).text == "failing"
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"text": 5}', b"\xff", b"[" * 100_000])
-def test_what_is_no_answer_to_the_question_is_said(content: bytes):
-    with RecordedNode({"GET /x": content}) as node, pytest.raises(RingriftError, match="answers something else"):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(it, "is no node of RingRift") for it in (b"", b"{", b"[]", b"\xff", b"[" * 100_000)]
+    + [(b'{"text": 5}', "answers something else")],
+)
+def test_what_is_no_answer_to_the_question_is_said(content: bytes, words: str):
+    with RecordedNode({"GET /x": content}) as node, pytest.raises(RingriftError, match=words):
         NodeHttp(node.url).get("/x", Hello)
 
 

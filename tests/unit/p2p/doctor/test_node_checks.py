@@ -72,6 +72,8 @@ ADMIN = TokenFacts(name="admin", source="admin.token", chars=32)
     [
         (TokenFacts(name="admin"), HERE, OK, "only this machine"),
         (TokenFacts(name="admin"), EVERYWHERE, FAIL, "--admin-token-file"),
+        (TokenFacts(name="admin"), ListeningFacts(host="0.0.0.0", now=True), OK, "the node that works has one"),
+        (TokenFacts(name="cluster"), EVERYWHERE, OK, "no other node may join"),
         (ADMIN, HERE, OK, "set"),
         (ADMIN, EVERYWHERE, WARN, "plain HTTP"),
         (ADMIN, ListeningFacts(host="0.0.0.0", tls=True), OK, "set"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import socket
 import stat
@@ -41,10 +42,11 @@ from p2p.doctor.machine_probe import (
     memory_found,
     synchronised,
 )
-from p2p.doctor.node_probe import is_held, listening_found, ports_found, running_found, tokens_found
+from p2p.doctor.node_probe import as_it_runs, is_held, listening_found, ports_found, running_found, tokens_found
 from p2p.doctor.peer_probe import peer_found, peers_found
 from p2p.orchestrator import opened_state
-from tests.recorded_node import recorded_node
+from tests.certificates import write_certificate
+from tests.recorded_node import RecordedNode
 
 NOW = 1_700_000_000.25
 
@@ -219,7 +221,7 @@ def test_a_certificate_that_cannot_be_used_is_said(tmp_path: Path):
 
 
 def test_a_peer_that_answers_is_found_with_its_time():
-    with recorded_node({"GET /health": {"status": "halted"}}) as node:
+    with RecordedNode({"GET /health": {"status": "halted"}}) as node:
         address = node.url.removeprefix("http://")
         (found,) = peers_found([address, address], lambda: datetime.now(UTC).timestamp())
         assert (found.connects, found.health, found.trouble) == (True, "halted", "")
@@ -233,6 +235,34 @@ def test_a_peer_that_answers_is_found_with_its_time():
     assert [it.trouble for it in peers_found(["[::1", "x:99999"], lambda: NOW)] == ["it is no HOST:PORT"] * 2
 
 
+def test_a_peer_behind_tls_that_does_not_fit_is_told_so(tmp_path: Path):
+    with RecordedNode({"GET /health": {"status": "ok"}}, tls=write_certificate(tmp_path)) as node:
+        address = node.url.removeprefix("https://")
+        (found,) = peers_found([address], lambda: NOW, tls=True)
+        assert (found.connects, "certificate is not trusted" in found.trouble) == (True, True)
+        (found,) = peers_found([address], lambda: NOW)
+        assert (found.connects, "perhaps it speaks https" in found.trouble) == (True, True)
+    with RecordedNode() as node:
+        (found,) = peers_found([node.url.removeprefix("http://")], lambda: NOW, tls=True)
+        assert (found.connects, "no TLS there" in found.trouble) == (True, True)
+
+
+def test_a_node_that_works_is_judged_by_the_settings_that_it_works_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    given = settings(tmp_path, port=4711, host="0.0.0.0", peers=("a:1",), admin_token_file=Path("admin.token"))
+    answers: list[object] = [{"settings": given.model_dump(mode="json")}, {"settings": {"node": {"port": "x"}}}, {}]
+
+    async def fetch(*_words: object, **_more: object) -> bytes:
+        return json.dumps(answers.pop(0)).encode()
+
+    monkeypatch.setattr("p2p.doctor.node_probe.fetch", fetch)
+    said = settings(tmp_path)
+    found = as_it_runs(said, tmp_path, os.getpid()).node
+    assert (found.port, found.host, found.admin_token_file) == (4711, "0.0.0.0", Path.cwd() / "admin.token")
+    assert [as_it_runs(said, tmp_path, os.getpid()) for _ in range(2)] == [said, said]
+
+
 def test_a_clock_that_is_ahead_is_measured(monkeypatch: pytest.MonkeyPatch):
     ahead = format_datetime(datetime.fromtimestamp(int(NOW) + 90, UTC), usegmt=True)
 
@@ -240,7 +270,7 @@ def test_a_clock_that_is_ahead_is_measured(monkeypatch: pytest.MonkeyPatch):
         async with aiohttp.ClientSession() as session:
             return await peer_found(session, f"{node.url}/health", "there", lambda: NOW)
 
-    with recorded_node({"GET /health": {"status": "ok"}}) as node:
+    with RecordedNode({"GET /health": {"status": "ok"}}) as node:
         monkeypatch.setattr("http.server.BaseHTTPRequestHandler.date_time_string", lambda *_words: ahead)
         assert asyncio.run(ask()).ahead_s == 90.25
 
