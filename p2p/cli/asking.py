@@ -68,7 +68,7 @@ def node_meant(url: str | None, data_dir: Path | None, environment: Mapping[str,
         return Asked(data_dir=data_dir)
     if any(variables.get(name) for name in URLS):
         return Asked(url=p2p_url(variables), token=token)
-    from p2p.http.loop_socket import read_record
+    from p2p.http.node_socket import read_record
 
     if read_record(Path()) is not None:
         return Asked(data_dir=Path())
@@ -125,7 +125,7 @@ async def ask(node: Asked, path: str, method: str = "GET", body: Mapping[str, ob
 
 
 async def _through_socket(data_dir: Path, path: str, method: str, body: Mapping[str, object] | None) -> bytes:
-    from p2p.http.loop_client import NotRunning, fetch
+    from p2p.http.node_client import NotRunning, fetch
 
     try:
         return await fetch(data_dir, method, path, body)

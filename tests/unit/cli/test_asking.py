@@ -8,7 +8,7 @@ from config.environment import DEFAULT_URL, ConfigError
 from p2p.cli.asking import ANSWER_BYTES_MAX, Asked, answer, node_meant, told
 from p2p.cli.ending import UnreachableError
 from p2p.http.errors import RequestError
-from p2p.http.loop_socket import socket_name, write_record
+from p2p.http.node_socket import socket_name, write_record
 from ringrift_core.errors import RingriftError
 from tests.recorded_node import recorded_node
 

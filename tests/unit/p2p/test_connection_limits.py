@@ -123,11 +123,11 @@ def test_whoever_reaches_the_unix_socket_is_admin_unless_it_is_forwarded(tmp_pat
         await web.UnixSite(runner, path).start()
         try:
             async with ClientSession(connector=UnixConnector(path), timeout=LIMIT) as client:
-                assert (await client.post("http://loop/admin/halt")).status == 200
-                assert (await client.post("http://loop/admin/halt", headers={"Via": "1.1 x"})).status == 401
+                assert (await client.post("http://node/admin/halt")).status == 200
+                assert (await client.post("http://node/admin/halt", headers={"Via": "1.1 x"})).status == 401
                 assert (await client.post("http://evil.example/admin/halt")).status == 421
                 foreign = {"Origin": "http://evil.example"}
-                assert (await client.post("http://loop/admin/halt", headers=foreign)).status == 403
+                assert (await client.post("http://node/admin/halt", headers=foreign)).status == 403
             assert [row[2] for row in node.reached] == [Principal.ADMIN]
         finally:
             await runner.cleanup()
