@@ -17,12 +17,14 @@ from managers.ports import Consensus
 from managers.proposer import Proposer
 from managers.rollback_manager import RollbackManager, get_rollback_history
 from managers.state.cluster_state import ClusterState, Result
+from managers.state.commands import RollBack
 from managers.state.learners import Learner
 from managers.state.record import Count, Digest, Game, Record, Text
-from ringrift_core.errors import RulesError
+from ringrift_core.errors import RulesError, StorageError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.registry import ModelRegistry, RollbackEvent, Trigger
 
+WRITE_S = 10.0  # for a rollback to be written; who asks holds a connection open
 BASELINE = "baseline"  # name of the metrics that `set_baseline` writes down
 
 
@@ -69,7 +71,8 @@ class ManualRollback:
     async def rollback_model(self, model_id: str, to_version: int | None = None, reason: str = "") -> RollbackResult:
         """Make a former champion champion again, the one before without a version; the digest replaced is blocked.
 
-        RulesError without a reason, or for a version that is not known.
+        RulesError without a reason, or for a version that is not known. StorageError when it cannot be written: it is
+        not tried again, and the history tells whether a slow disk has written it all the same.
         """
         if not reason.strip():
             raise RulesError("a manual rollback needs a reason")
@@ -83,7 +86,7 @@ class ManualRollback:
             return RollbackResult(
                 model_id=model_id, success=False, reason=reason, failure_reason=f"{model_id} has {why}"
             )
-        answer = await self._proposer.propose(body)
+        answer = await self._written(body)
         versions = await asyncio.to_thread(self._versions, key)
         result = RollbackResult(
             model_id=model_id,
@@ -124,6 +127,16 @@ class ManualRollback:
         await asyncio.to_thread(
             partial(self._registry.set_metrics, key, present.version, {BASELINE: dict(metrics)}, now)
         )
+
+    async def _written(self, body: RollBack) -> Result:
+        try:
+            async with asyncio.timeout(WRITE_S):
+                return await self._proposer.propose(body)
+        except TimeoutError:
+            raise StorageError(
+                f"the rollback of {body.game} cannot be written within {WRITE_S:g} s; check the disk, look at the "
+                "history, then ask again"
+            ) from None
 
     def _learner(self, model_id: str) -> Learner:
         return self._consensus.state.learner(str(ConfigKey.parse(model_id)))

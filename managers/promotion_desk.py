@@ -20,15 +20,19 @@ from managers.state.record import Count, Record, Text
 from ringrift_core.errors import RingriftError
 
 REQUESTS_MAX = 8  # that wait or are worked on
+PATH_CHARS_MAX = 4096  # as on Linux; every status shows it
 TICKETS_MAX = 100  # whose results are remembered
 
 logger = logging.getLogger(__name__)
 
 
+ModelPath = Annotated[str, Field(max_length=PATH_CHARS_MAX)]
+
+
 class Request(Record):
     """Who shall be promoted."""
 
-    model_path: str
+    model_path: ModelPath
     board_type: str
     num_players: int
     gauntlet_games: Annotated[int, Field(ge=1, le=1_000_000)] | None = None

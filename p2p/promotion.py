@@ -29,7 +29,7 @@ from managers.promotion_result import GatePlan, PromotionResult, gate_plan, play
 from managers.state.cluster_state import ClusterState, Result, What
 from managers.state.tasks import GauntletOutcome
 from p2p.coordination_log import logging_to
-from p2p.http.loop_client import NotRunning, request
+from p2p.http.node_client import NotRunning, request
 from p2p.node import log
 from p2p.orchestrator import opened_state, running_node
 from ringrift_core.errors import RingriftError

@@ -1,6 +1,7 @@
 """A node without processes behind real handlers: a state made by commands, a journal, orders that are remembered."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from p2p.http.json_answer import Handlers
 from p2p.http.node_api import node_app, table_handlers
 from p2p.http.request_metrics import RequestMetrics
 from p2p.http.server import Answering
+from p2p.http.session_api import session_handlers
 from p2p.http.status_api import status_handlers
 from p2p.identity.credentials import Credentials
 from ringrift_core.errors import RulesError
@@ -104,6 +106,7 @@ def answering(
         **cluster_handlers(door, lambda: 1000.0),
         **admin_handlers(door),
         **event_handlers(door.journal, router, streams),
+        **session_handlers(gate, secrets.token_bytes),
         **table_handlers(),
         **(more or {}),
     }

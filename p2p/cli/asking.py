@@ -53,7 +53,7 @@ def node_meant(url: str | None, data_dir: Path | None, environment: Mapping[str,
         return Asked(data_dir=data_dir)
     if any(variables.get(name) for name in URLS):
         return _over_http(p2p_url(variables), variables)
-    from p2p.http.loop_socket import read_record
+    from p2p.http.node_socket import read_record
 
     return _over_http(DEFAULT_URL, variables) if read_record(Path()) is None else Asked()
 
@@ -107,7 +107,7 @@ def _through_socket(data_dir: Path, path: str, method: str, body: Mapping[str, o
     import asyncio
 
     from p2p.client.node_errors import NodeUnreachable
-    from p2p.http.loop_client import NotRunning, fetch
+    from p2p.http.node_client import NotRunning, fetch
 
     try:
         content = asyncio.run(fetch(data_dir, method, path, body))

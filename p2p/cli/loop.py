@@ -161,8 +161,8 @@ def screen_of(stack: ExitStack, *, plain: bool, as_json: bool) -> "Screen":
 
 def refuse_second(settings: "Settings") -> None:
     """RingriftError when a loop works in the folder."""
-    from p2p.http.loop_client import NotRunning, request
-    from p2p.http.loop_socket import living_pid
+    from p2p.http.node_client import NotRunning, request
+    from p2p.http.node_socket import living_pid
     from ringrift_core.errors import RingriftError
 
     folder = settings.node.data_dir
@@ -205,7 +205,7 @@ def watch_loop(settings: "Settings", *, as_json: bool) -> int:
     from rich.text import Text
 
     from p2p.cli.loop_view import view_of
-    from p2p.http.loop_client import NotRunning
+    from p2p.http.node_client import NotRunning
 
     pause_s = settings.monitoring.refresh_seconds
     try:
@@ -234,7 +234,7 @@ async def live_status(settings: "Settings") -> "Status":
     from pydantic import ValidationError
 
     from managers.status_records import Status
-    from p2p.http.loop_client import fetch
+    from p2p.http.node_client import fetch
     from ringrift_core.errors import RingriftError
 
     try:
@@ -247,7 +247,7 @@ async def asked(settings: "Settings") -> "Status":
     """What the loop of the folder says, else what is in the folder."""
     from managers.status import Sight, status_of
     from managers.steady_clock import SteadyClock
-    from p2p.http.loop_client import NotRunning
+    from p2p.http.node_client import NotRunning
     from p2p.orchestrator import named_as_before, opened_state
 
     try:
@@ -281,7 +281,7 @@ def order(settings: "Settings", name: str, reason: str, *, as_json: bool) -> Non
 
 async def ordered(settings: "Settings", name: str, reason: str) -> tuple[bool, str]:
     """Whether the order changed anything, and why not."""
-    from p2p.http.loop_client import NotRunning, request
+    from p2p.http.node_client import NotRunning, request
 
     try:
         body = {"reason": reason} if name == "halt" else {}

@@ -18,8 +18,8 @@ from config.schema import Settings
 from config.sections import NodeSettings
 from managers.state.log_files import LOCK
 from p2p.doctor.facts import ListeningFacts, PortFacts, PortState, RunningFacts, TokenFacts
-from p2p.http.loop_client import NotRunning, fetch
-from p2p.http.loop_socket import read_record
+from p2p.http.node_client import NotRunning, fetch
+from p2p.http.node_socket import read_record
 from ringrift_core.errors import RingriftError, StorageError
 from ringrift_core.storage import read_bounded
 

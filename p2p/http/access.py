@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from config.environment import ConfigError
 from config.sections import NodeSettings, host_name
 from p2p.http.guard import Gate
+from p2p.http.peer import unmapped
 from p2p.http.refusal_log import RefusalLog
 from p2p.http.tls import server_context, warning_for
 from p2p.identity.credentials import ADMIN_VARIABLE, Credentials, load_credentials
@@ -62,10 +63,10 @@ def access_of(node: NodeSettings, environment: Mapping[str, str]) -> Access:
 
 def names_of(node: NodeSettings) -> frozenset[str]:
     """What a request may call this node, beside loopback and the address that it comes to."""
-    names = {node.node_id, host_name(), node.host}
+    names = {node.node_id, host_name(), node.host.strip("[]")}
     if node.advertise is not None:
         names.add(node.advertise.rpartition(":")[0].strip("[]"))
-    return frozenset(name.lower() for name in names)
+    return frozenset(unmapped(name.lower()) for name in names)
 
 
 def is_loopback(host: str) -> bool:

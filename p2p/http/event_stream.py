@@ -13,12 +13,13 @@ from aiohttp import web
 from managers.event_journal import Cursor, EventJournal, Page, text_of
 from managers.runtime.event import DataEventType
 from p2p.http.errors import RequestError
+from p2p.http.guard import STANDS
 
 STREAMS_MAX = 32
 HEARTBEAT_S = 15.0
 WRITE_S = 30.0  # for a client to take what is written
 PAGE = 200  # events in one write
-GONE_S = 1.0  # until a client that has gone is noticed: aiohttp tells nobody, and a heartbeat may be far away
+GONE_S = 1.0  # until a client that has gone, or a session that is over, is noticed: nobody tells of either
 RETRY_MS = 2000  # before a browser comes back
 HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -40,17 +41,18 @@ class EventStreams:
     async def answer(
         self, request: web.Request, cursor: Cursor, types: Collection[DataEventType]
     ) -> web.StreamResponse:
-        """Stream until the client goes or the node ends; RequestError when too many are open."""
+        """Stream until the client goes, its session is over or the node ends; RequestError when too many are open."""
         if len(self._tasks) >= self._most:
             raise RequestError(f"{self._most} streams are open; ask page by page, or close one", 503)
         response = web.StreamResponse(headers=HEADERS)
         if request.method == "HEAD":
             return response
+        stands = request.get(STANDS, _always)
         task = asyncio.create_task(self._run(request, response, cursor, types), name="event stream")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
-            while request.transport is not None and not task.done():
+            while request.transport is not None and not task.done() and stands():
                 await asyncio.wait([task], timeout=GONE_S)
         finally:
             task.cancel()
@@ -100,6 +102,10 @@ class EventStreams:
     async def _write(response: web.StreamResponse, text: str) -> None:
         async with asyncio.timeout(WRITE_S):
             await response.write(text.encode())
+
+
+def _always() -> bool:
+    return True
 
 
 def messages_of(page: Page) -> str:

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from managers.promotion_desk import ModelPath
 from managers.runtime.event import Reason
 from managers.state.record import Record, Text
 from p2p.identity.credentials import CHARS_MAX
@@ -45,7 +46,7 @@ class EventForm(BaseModel):
 class DistributeForm(Record):
     """The net that shall be everywhere as the canonical file of its game."""
 
-    model_path: str
+    model_path: ModelPath
     force: bool = False
     board_type: str | None = None  # these two: where the file's name does not say it
     num_players: int | None = None

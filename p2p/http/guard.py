@@ -28,6 +28,8 @@ from p2p.identity.sessions import Sessions, cookie_name
 PRINCIPAL = web.RequestKey("principal", Principal)  # as whom a request is taken
 SENDER = web.RequestKey("sender", str)  # the node that has signed it; missing otherwise
 PEER = web.RequestKey("peer", Peer)
+Stands = Callable[[], bool]
+STANDS: web.RequestKey[Stands] = web.RequestKey("stands")  # whether its session lasts; missing without one
 QUESTIONS = frozenset({"GET", "HEAD"})
 BODY_S = 10.0  # for a whole body
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="ringrift"'}
@@ -141,6 +143,7 @@ async def _shown(gate: Gate, request: web.Request, route: Route, page: Page) -> 
     if principal is None:
         refusal = Refusal("session_over", 401, "the session is over; begin one with POST /session")
         raise Refused(refusal, CHALLENGE, end_cookie=name)
+    request[STANDS] = lambda: gate.sessions.principal_of(cookie, gate.monotonic()) is not None
     return principal
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from p2p.http.peer import unmapped
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-SOCKET_NAMES = frozenset({"localhost", "loop", "node"})  # nobody else has a name for a socket; clients must say one
+SOCKET_NAMES = frozenset({"localhost", "node"})  # nobody else has a name for a socket; clients must say one
 PORTS = {"http": 80, "https": 443}
 _NAME = r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::([0-9]{1,5}))?"
 HOST = re.compile(_NAME)

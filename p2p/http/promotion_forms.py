@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from managers.promotion_desk import Request
+from managers.promotion_desk import ModelPath, Request
 from managers.state.record import Record, Text
 from p2p.http.errors import RequestError
 
@@ -14,7 +14,7 @@ BY_HAND = "asked for over HTTP"
 class PromoteForm(Request):
     """The body of a wish to promote; a dry run needs no model."""
 
-    model_path: str = ""
+    model_path: ModelPath = ""
     dry_run: bool = False
 
     @model_validator(mode="after")

@@ -21,8 +21,8 @@ from p2p.http.connection_limits import Acceptor, ConnectionLimits, limited_runne
 from p2p.http.event_stream import EventStreams
 from p2p.http.guard import Gate
 from p2p.http.json_answer import Handlers
-from p2p.http.loop_socket import make_socket_path, remove_record, write_record
 from p2p.http.node_api import node_app
+from p2p.http.node_socket import make_socket_path, remove_record, write_record
 from p2p.http.request_metrics import RequestMetrics
 from ringrift_core.errors import StorageError
 

@@ -5,6 +5,7 @@ thread.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Protocol
 
 from aiohttp import web
@@ -39,6 +40,10 @@ class StatusDoor(Protocol):
         """The replicated state now."""
 
     @property
+    def silent(self) -> Mapping[str, str]:
+        """Other nodes that are not heard."""
+
+    @property
     def uptime_s(self) -> float:
         """Since this life began."""
 
@@ -61,7 +66,7 @@ def status_handlers(door: StatusDoor, metrics: RequestMetrics) -> Handlers:
         if peers is None:
             return text_answer(door.content)
         async with asyncio.timeout(THREAD_S):
-            return text_answer(await asyncio.to_thread(with_all_peers, door.status, door.state))
+            return text_answer(await asyncio.to_thread(with_all_peers, door.status, door.state, door.silent))
 
     async def scrape(_request: web.Request) -> web.Response:
         counts = metrics.snapshot(len(asyncio.all_tasks()))
@@ -72,8 +77,7 @@ def status_handlers(door: StatusDoor, metrics: RequestMetrics) -> Handlers:
     return {"GET /health": health, "GET /status": status, "GET /metrics": scrape}
 
 
-def with_all_peers(status: Status, state: ClusterState) -> bytes:
-    """A status with every other node, as far as it has room."""
-    silent = {row.node_id: "" for row in status.peers if not row.alive}
+def with_all_peers(status: Status, state: ClusterState, silent: Mapping[str, str]) -> bytes:
+    """A status with every other node, as far as it has room; `silent` are those that are not heard."""
     rows = node_rows(state, status.node_id, silent, status.versions)
     return encode_status(status.model_copy(update={"peers": tuple(row for row in rows if not row.self)}))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from p2p.identity.node_key import base64_text, bytes_of
 from p2p.identity.principals import Principal
 
-SESSIONS_MAX = 64
+SESSIONS_MAX = 64  # of one principal: those who may only read push no admin out
 TTL_S = 12 * 3600.0
 NAME_BYTES = 32
 COOKIE = "ringrift_session"
@@ -32,11 +32,12 @@ class Sessions:
         self._sessions: OrderedDict[bytes, _Session] = OrderedDict()  # the oldest first
 
     def begin(self, principal: Principal, chance: bytes, now: float) -> str:
-        """Begin one with 32 random bytes; gives what the cookie holds. The oldest ends where there are too many."""
+        """Begin one with 32 random bytes; gives what the cookie holds. The oldest of a principal with too many ends."""
         if len(chance) != NAME_BYTES:
             raise ValueError(f"a session takes {NAME_BYTES} random bytes, not {len(chance)}")
-        while len(self._sessions) >= self._sessions_max:
-            self._sessions.popitem(last=False)
+        same = [key for key, session in self._sessions.items() if session.principal is principal]
+        if len(same) >= self._sessions_max:
+            del self._sessions[same[0]]
         self._sessions[_hash(chance)] = _Session(principal, now + self._ttl_s)
         return base64_text(chance)
 

@@ -15,6 +15,7 @@ from ringrift_core.registry.model_version import Measured, ModelVersion, Stage, 
 
 APPLICATION_ID = 0x52525247  # "RRRG": how a registry is told from other SQLite files
 SCHEMA_VERSION = 1
+VERSION_MAX = (1 << 63) - 1  # of a net; what an integer of SQLite holds
 TABLES = """
 CREATE TABLE versions (
     sha256 TEXT PRIMARY KEY, config_key TEXT NOT NULL, version INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
@@ -94,7 +95,9 @@ class Rows:
         return tuple(_version(row) for row in rows)
 
     def version(self, key: ConfigKey, version: int) -> ModelVersion | None:
-        """One version by its number."""
+        """One version by its number; None also for a number that SQLite cannot hold."""
+        if not 0 < version <= VERSION_MAX:
+            return None
         where = "SELECT * FROM versions WHERE config_key = ? AND version = ?"
         row = self._db.execute(where, (str(key), version)).fetchone()
         return None if row is None else _version(row)

@@ -57,6 +57,37 @@ def test_kernels_import_only_kernels():
         assert foreign <= allowed, path
 
 
+CATCH_ALL = {  # a fault of whatever kind ends there: the Supervisor, the dispatcher of events, HTTP, the state, a child
+    "managers.runtime.supervisor",
+    "managers.runtime.subscriber",
+    "p2p.http.errors",
+    "managers.state.apply",
+    "ringrift_core.jobs.__main__",
+}
+EVERYTHING = {"Exception", "BaseException"}
+
+
+def swallows(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler takes every exception and does not end by raising."""
+    named = {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)} if handler.type else EVERYTHING
+    return bool(named & EVERYTHING) and not isinstance(handler.body[-1], ast.Raise)
+
+
+def handlers_of(text: str) -> list[ast.ExceptHandler]:
+    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ExceptHandler)]
+
+
+def test_whatever_comes_is_caught_in_five_places_only():
+    found = {
+        module_name(path) for path in sources(*PACKAGES) if any(map(swallows, handlers_of(path.read_text("utf-8"))))
+    }
+    assert found <= CATCH_ALL
+    for clause in ("except Exception", "except (ValueError, BaseException) as error", "except"):
+        assert [swallows(it) for it in handlers_of(f"try: f()\n{clause}: g()")] == [True]
+    for clause in ("except ValueError: g()", "except Exception:\n g()\n raise"):
+        assert [swallows(it) for it in handlers_of(f"try: f()\n{clause}")] == [False]
+
+
 def test_every_module_is_used():
     """By another module of ours, or as the target of a console script or of `python -m`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

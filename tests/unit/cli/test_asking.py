@@ -8,7 +8,7 @@ from config.environment import DEFAULT_URL, ConfigError
 from p2p.cli.asking import NO_ROUTE, Asked, answer, node_meant
 from p2p.client.node_errors import NodeUnreachable
 from p2p.client.node_http import NodeHttp
-from p2p.http.loop_socket import socket_name, write_record
+from p2p.http.node_socket import socket_name, write_record
 from ringrift_core.errors import RingriftError
 from tests.http_door import Client, FakeDoor, answering, ask
 from tests.recorded_node import RecordedNode

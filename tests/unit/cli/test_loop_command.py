@@ -22,7 +22,7 @@ from tests.loop_states import NODE, Loop
     [
         (["--status"], "no loop has worked there; say --data-dir"),
         (["--halt"], "no loop has worked there; say --data-dir"),
-        (["--watch"], "no loop runs in"),
+        (["--watch"], "no node runs in"),
         (["--game", "hex9_2p"], "hex9_2p"),
         (["--set", "training.step=3"], "training.steps"),
         (["--seed", "1", "--set", "seed=2"], "seed is said twice on the command line"),

@@ -26,9 +26,9 @@ from managers.state.tasks import SelfplayTask
 from p2p import promotion, promotion_command
 from p2p.cli.main import app
 from p2p.http.errors import RequestError, errors_as_answers
-from p2p.http.loop_client import NotRunning
-from p2p.http.loop_socket import make_socket_path, write_record
 from p2p.http.node_api import mounted
+from p2p.http.node_client import NotRunning
+from p2p.http.node_socket import make_socket_path, write_record
 from p2p.http.promotion_api import promotion_handlers
 from p2p.promotion import PromoteWish
 from p2p.promotion_command import settings_of

@@ -125,6 +125,7 @@ def test_the_documented_curl_line_is_taken(tmp_path, nets):
         ({**HEX8}, 400, "model_path is missing"),
         ({"model_path": "a.pth", **HEX8, "gauntlet_games": 0}, 400, "gauntlet_games"),
         ({"model_path": "a.pth", **HEX8, "colour": "red"}, 400, "colour"),
+        ({"model_path": "./" * 20_000 + "a.pth", **HEX8}, 400, "model_path: String should have at most"),
         ([], 400, "body"),
     ],
 )

@@ -18,7 +18,7 @@ from managers.state import LocalConsensus
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Promote
 from managers.state.machine import StateMachine
-from ringrift_core.errors import RulesError
+from ringrift_core.errors import RulesError, StorageError
 from ringrift_core.registry import ModelRegistry, Trigger
 from ringrift_core.registry.model_files import digest_of
 from tests.unit.managers.verdicts import BEGAN, GAME, KEY, added
@@ -127,3 +127,24 @@ def test_a_baseline_is_kept_with_the_production_version(tmp_path, nets):
     (measured,) = ModelRegistry(tmp_path / "models").metrics(KEY, 2)
     assert measured.values == {"baseline": {"elo": 1850, "win_rate": 0.62}}
     assert measured.at == datetime.fromtimestamp(BEGAN + 600, UTC)
+
+
+def test_a_rollback_that_cannot_be_written_is_given_up_and_not_carried_out_later(tmp_path, nets, monkeypatch):
+    """Whoever has asked is told so, and may have asked for something else since."""
+    monkeypatch.setattr("managers.manual_rollback.WRITE_S", 0.01)
+    tried = []
+
+    async def refuse(_content: bytes, _timeout_s: float) -> Result:
+        tried.append(asyncio.get_running_loop().time())
+        raise StorageError("the disk is full")
+
+    async def ask(rollback: ManualRollback) -> object:
+        consensus = rollback._consensus
+        monkeypatch.setattr(consensus, "propose", refuse)
+        with pytest.raises(StorageError, match="cannot be written"):
+            await rollback.rollback_model(GAME, reason="it is weak")
+        monkeypatch.undo()
+        return await rollback.get_rollback_history(GAME)
+
+    assert asked(tmp_path, nets, ask) == ()
+    assert len(tried) == 1

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, ClientTimeout, TCPConnector, UnixConnector, web
 
-from p2p.http.connection_limits import Acceptor, ConnectionLimits, Places, WatchedConnection, limited_runner
+from p2p.http.connection_limits import (
+    RECEIVED_BYTES_MAX,
+    Acceptor,
+    ConnectionLimits,
+    Places,
+    WatchedConnection,
+    limited_runner,
+)
 from p2p.http.errors import errors_as_answers
 from p2p.http.guard import guard
 from p2p.http.refusal_log import RefusalLog
@@ -30,6 +37,31 @@ def test_places_are_counted_by_site_and_in_all():
     for site in ("a", "b", "c"):
         places.leave(site)
     assert (places.count, places._taken) == (0, {})
+
+
+def test_a_client_that_sends_a_lot_takes_turns_with_others():
+    """In a turn of the event loop one buffer is handed over: chunks of one byte cost a thousand times their size."""
+    pieces: list[bytes] = []
+
+    class Inner(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            pieces.append(data)
+
+    watched, content = WatchedConnection(Inner(), LIMITS, RefusalLog(lambda: 0.0)), bytes(range(256)) * 100
+
+    async def run() -> None:
+        ours, theirs = socket.socketpair()
+        transport, _ = await asyncio.get_running_loop().create_connection(lambda: watched, sock=ours)
+        theirs.setblocking(False)
+        await asyncio.get_running_loop().sock_sendall(theirs, content)
+        theirs.close()
+        async with asyncio.timeout(20):
+            while not transport.is_closing():  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert b"".join(pieces) == content
+    assert max(map(len, pieces)) <= RECEIVED_BYTES_MAX
 
 
 def test_over_tls_the_cookie_is_for_tls_only_and_pages_must_be_too(tmp_path: Path):
@@ -123,11 +155,11 @@ def test_whoever_reaches_the_unix_socket_is_admin_unless_it_is_forwarded(tmp_pat
         await web.UnixSite(runner, path).start()
         try:
             async with ClientSession(connector=UnixConnector(path), timeout=LIMIT) as client:
-                assert (await client.post("http://loop/admin/halt")).status == 200
-                assert (await client.post("http://loop/admin/halt", headers={"Via": "1.1 x"})).status == 401
+                assert (await client.post("http://node/admin/halt")).status == 200
+                assert (await client.post("http://node/admin/halt", headers={"Via": "1.1 x"})).status == 401
                 assert (await client.post("http://evil.example/admin/halt")).status == 421
                 foreign = {"Origin": "http://evil.example"}
-                assert (await client.post("http://loop/admin/halt", headers=foreign)).status == 403
+                assert (await client.post("http://node/admin/halt", headers=foreign)).status == 403
             assert [row[2] for row in node.reached] == [Principal.ADMIN]
         finally:
             await runner.cleanup()

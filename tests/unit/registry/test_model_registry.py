@@ -90,6 +90,13 @@ def test_a_registered_net_has_its_number_digest_and_lineage(registry, nets):
     assert ModelRegistry(registry.files.root).versions(KEY) == (version,)
 
 
+@pytest.mark.parametrize("number", [0, -1, 2, 1 << 63, -(1 << 70), 10**30])
+def test_a_number_that_no_version_has_is_refused_however_large(registry, nets, number):
+    registry.register(nets[0].path, NOW)
+    with pytest.raises(RulesError, match="there is no version"):
+        registry.get(KEY, number)
+
+
 def test_the_same_content_is_the_same_version_whatever_its_file_is_called(registry, nets, tmp_path):
     first = registry.register(nets[0].path, NOW)
     copy = tmp_path / "another name.pth"

@@ -178,6 +178,23 @@ def test_streams_are_few():
     ask(answering(with_events()), use)
 
 
+def test_a_stream_ends_with_the_session_that_began_it():
+    token = "admin-token-of-a-test"
+    found = answering(with_events(), credentials=Credentials(Token(token, "a test")), heartbeat_s=3600)
+    outside = {"Via": "1.1 x"}  # who has nothing but the session
+
+    async def use(client: Client) -> None:
+        begun = await client.post("/session", json={"token": token})
+        cookie = {"Cookie": begun.headers["Set-Cookie"].partition(";")[0]}
+        async with client.get("/events", headers={**STREAM, **outside, **cookie}) as answer:
+            assert (await message(answer))["id"] == "4.0"
+            assert (await client.delete("/session", headers=cookie)).status == 200
+            async with asyncio.timeout(20):
+                assert await answer.content.read() == b""
+
+    ask(found, use)
+
+
 def test_a_client_that_has_gone_leaves_its_place_long_before_the_next_heartbeat():
     """Behind the runner of a node: aiohttp's server for tests tells handlers that a client has gone."""
     found = answering(with_events(), heartbeat_s=3600)

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from config.sections import NodeSettings
-from p2p.http import loop_socket
+from p2p.http import node_socket
 from p2p.http.errors import RequestError
-from p2p.http.loop_client import NotRunning, request
-from p2p.http.loop_socket import (
+from p2p.http.node_client import NotRunning, request
+from p2p.http.node_socket import (
     RECORD,
     candidates,
     living_pid,
@@ -81,7 +81,7 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path):
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "theirs").mkdir(mode=0o700)
     mine = os.getuid()
-    monkeypatch.setattr("p2p.http.loop_socket.os.getuid", lambda: mine + 1)
+    monkeypatch.setattr("p2p.http.node_socket.os.getuid", lambda: mine + 1)
     with pytest.raises(StorageError, match="no folder of this user"):
         make_private(tmp_path / "theirs")
 
@@ -90,12 +90,12 @@ def test_a_name_that_is_too_long_for_a_socket_gives_way_to_the_next(tmp_path: Pa
     long = tmp_path / ("x" * 100)
     long.mkdir()
     short = Path(f"/tmp/ringrift-test-{os.getpid()}")
-    monkeypatch.setattr(loop_socket, "candidates", lambda: iter([long / "ringrift", short]))
+    monkeypatch.setattr(node_socket, "candidates", lambda: iter([long / "ringrift", short]))
     try:
         assert make_socket_path(tmp_path).parent == short
     finally:
         short.rmdir()
-    monkeypatch.setattr(loop_socket, "candidates", lambda: iter([long / "ringrift"]))
+    monkeypatch.setattr(node_socket, "candidates", lambda: iter([long / "ringrift"]))
     with pytest.raises(StorageError, match=r"too long.*set XDG_RUNTIME_DIR"):
         make_socket_path(tmp_path)
 

@@ -69,6 +69,20 @@ def test_more_peers_than_a_status_shows_are_shown_when_all_are_asked_for():
     ask(answering(door), use)
 
 
+def test_a_silent_peer_is_shown_as_silent_also_where_a_status_has_no_room_for_it():
+    loop = Loop()
+    for number in range(PEERS_MAX + 5):
+        loop.do(Join(node=f"other-{number}", session=1, cores=2))
+    door = FakeDoor(loop)
+    door.silent = {f"other-{PEERS_MAX + 2}": "for 100 s", "other-1": "for 90 s"}
+
+    async def use(client: Client) -> None:
+        full = await (await client.get("/status?peers=full")).json()
+        assert [row["node_id"] for row in full["peers"] if not row["alive"]] == ["other-1", f"other-{PEERS_MAX + 2}"]
+
+    ask(answering(door), use)
+
+
 def test_the_further_ports_answer_those_who_look_after_the_node_and_nothing_else():
     async def use(client: Client) -> None:
         for path in ("/health", "/status", "/metrics"):

@@ -35,6 +35,15 @@ def test_there_are_so_many_and_the_oldest_goes():
     assert len(sessions) == 3
 
 
+def test_those_who_may_only_read_push_no_admin_out():
+    sessions = Sessions(sessions_max=3)
+    admin = sessions.begin(Principal.ADMIN, chance(0), 0.0)
+    for number in range(1, 9):
+        sessions.begin(Principal.OBSERVER, chance(number), float(number))
+    assert sessions.principal_of(admin, 9.0) is Principal.ADMIN
+    assert len(sessions) == 4
+
+
 @pytest.mark.parametrize("name", ["", "x", "é" * 43, "A" * 42, "A" * 44, "A" * 43 + "=", "A" * 10_000, "\ud800"])
 def test_what_is_no_name_of_a_session_is_none(name: str):
     sessions = Sessions()

@@ -1,6 +1,6 @@
-"""Where the loop of a data folder listens: a Unix socket in a folder of this user alone, and the file that names it.
+"""Where the node of a data folder listens: a Unix socket in a folder of this user alone, and the file that names it.
 
-Sockets have short paths, data folders need not; so the socket stands elsewhere, and `loop.json` in the data folder says
+Sockets have short paths, data folders need not; so the socket stands elsewhere, and `node.json` in the data folder says
 where, and which process it is. Everything here touches the disk: not for the event loop's thread once it works.
 """
 
@@ -20,14 +20,14 @@ from config.environment import runtime_dir
 from ringrift_core.errors import StorageError
 from ringrift_core.storage import read_bounded, write_whole
 
-RECORD = "loop.json"
+RECORD = "node.json"
 RECORD_BYTES_MAX = 16 << 10
 PATH_BYTES_MAX = 100  # of a socket; Linux takes 107, others 103
 NAME_CHARS = 20  # of the digest of the data folder
 
 
-class LoopRecord(BaseModel):
-    """What `loop.json` holds."""
+class SocketRecord(BaseModel):
+    """What `node.json` holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,7 +51,7 @@ def make_socket_path(data_dir: Path) -> Path:
             refusals.append(str(error))
         else:
             return folder / name
-    raise StorageError(f"there is no place for the socket of the loop ({'; '.join(refusals)}); set XDG_RUNTIME_DIR")
+    raise StorageError(f"there is no place for the socket of the node ({'; '.join(refusals)}); set XDG_RUNTIME_DIR")
 
 
 def socket_name(data_dir: Path) -> str:
@@ -84,7 +84,7 @@ def make_private(folder: Path) -> None:
 
 def write_record(data_dir: Path, socket: Path) -> None:
     """Say where this process listens."""
-    record = LoopRecord(pid=os.getpid(), host=platform.node(), socket=str(socket))
+    record = SocketRecord(pid=os.getpid(), host=platform.node(), socket=str(socket))
     write_whole(data_dir / RECORD, record.model_dump_json().encode())
 
 
@@ -95,13 +95,13 @@ def remove_record(data_dir: Path, socket: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def read_record(data_dir: Path) -> LoopRecord | None:
-    """Where a loop listens, or listened before it was killed; None when nothing says so.
+def read_record(data_dir: Path) -> SocketRecord | None:
+    """Where a node listens, or listened before it was killed; None when nothing says so.
 
-    The record in a copy of a folder names the loop of the folder that was copied, which nobody means there.
+    The record in a copy of a folder names the node of the folder that was copied, which nobody means there.
     """
     try:
-        record = LoopRecord.model_validate_json(read_bounded(data_dir / RECORD, RECORD_BYTES_MAX))
+        record = SocketRecord.model_validate_json(read_bounded(data_dir / RECORD, RECORD_BYTES_MAX))
     except (StorageError, ValidationError):
         return None
     return record if Path(record.socket).name == socket_name(data_dir) else None
