@@ -6,7 +6,8 @@ local_consensus.py, durable_log.py.
 """
 
 from managers.state.durable_log import DurableLog
-from managers.state.local_consensus import LocalConsensus, LogSettings, Machine
+from managers.state.local_consensus import LocalConsensus, LogSettings
 from managers.state.log_files import DiskFiles
+from managers.state.replica import Machine
 
 __all__ = ["DiskFiles", "DurableLog", "LocalConsensus", "LogSettings", "Machine"]

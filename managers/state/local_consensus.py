@@ -13,38 +13,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from managers.ports import BusyError, Consensus
 from managers.state.durable_log import DurableLog
 from managers.state.log_format import FRAME_BYTES_MAX, LENGTH, RECORD_BYTES_MAX
+from managers.state.replica import Listener, Machine, Replica
 from ringrift_core.errors import RulesError, StorageError
 
 S = TypeVar("S")
 R = TypeVar("R")
 T = TypeVar("T")
-R_co = TypeVar("R_co", covariant=True)
-Listener = Callable[[S, S, R], None]
 SLOW_S = 30.0  # a write that takes longer is trouble
-LISTENERS_MAX = 16  # they run on the loop's thread after every record
 READ_BACK_MAX = 2000  # records that are told when they are read back, the last ones
 LOGGER = logging.getLogger(__name__)
-
-
-class Machine(Protocol[S, R_co]):
-    """What the records mean. States are values that nobody changes, so another thread may read them."""
-
-    def initial(self) -> S:
-        """The state before the first record."""
-
-    def apply(self, state: S, body: bytes) -> tuple[S, R_co]:
-        """The next state and the result; total: whatever the bytes are, it does not raise."""
-
-    def dump(self, state: S) -> bytes:
-        """A state as bytes."""
-
-    def load(self, content: bytes) -> S:
-        """The state of these bytes; StorageError when they are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +48,7 @@ class Proposal(Generic[R]):
     result: asyncio.Future[R]
 
 
-class LocalConsensus(Consensus[S, R]):
+class LocalConsensus(Replica[S, R], Consensus[S, R]):
     """The replicated state of a cluster of one, kept in memory without a log; `async with` recovers it and serves.
 
     It has one life: once closed it stays closed. The `async with` block is cancelled when the machine or a listener
@@ -82,33 +64,19 @@ class LocalConsensus(Consensus[S, R]):
         read_back: Listener[S, R] | None = None,
     ) -> None:
         """`read_back` is told of the last READ_BACK_MAX records that are read at the start, by the writer thread."""
-        self._machine = machine
+        super().__init__(machine)
         self._read_back = read_back
         self._log = log
         self._settings = settings or LogSettings()
-        self._state = machine.initial()
-        self._version = 0
-        self._listeners: list[Listener[S, R]] = []
         self._waiting: deque[Proposal[R]] = deque()
         self._work = asyncio.Event()
         self._refusal = ""  # why the latest write failed
         self._writing_since: float | None = None  # on the loop's clock
-        self._step = asyncio.Event()  # set, and replaced, whenever the version has gone up
         self._serving = False
         self._writer = ThreadPoolExecutor(1, "log-writer")
         self._tasks = asyncio.TaskGroup()
         self._compaction: Generator[None, None, None] | None = None
         self._compact_from = 0  # the version from which on a snapshot is tried (again)
-
-    @property
-    def state(self) -> S:
-        """The latest state that was applied."""
-        return self._state
-
-    @property
-    def version(self) -> int:
-        """The number of the last record that was applied."""
-        return self._version
 
     @property
     def trouble(self) -> str:
@@ -117,16 +85,6 @@ class LocalConsensus(Consensus[S, R]):
         if since is not None and now - since > SLOW_S:
             return f"the disk has not answered for {now - since:.0f} s"
         return self._refusal
-
-    def on_applied(self, listener: Listener[S, R]) -> None:
-        """Call it with the states before and after and the result, after each record applied from now on.
-
-        Listeners are called in the order in which they came and must not raise. Records read back at the start are no
-        news to anybody and are told to `read_back` alone.
-        """
-        if len(self._listeners) >= LISTENERS_MAX:
-            raise RulesError(f"{LISTENERS_MAX} listeners are the most")
-        self._listeners.append(listener)
 
     async def propose(self, body: bytes, timeout_s: float) -> R:
         """Bring a body into the log; its result, once it is durable and applied (managers/ports.py: errors)."""
@@ -142,18 +100,10 @@ class LocalConsensus(Consensus[S, R]):
         async with asyncio.timeout(timeout_s):
             return await proposal.result
 
-    async def changed(self, version: int, timeout_s: float) -> int:
-        """Wait until the version is past the given one, at most so long; the version then, past it or not."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while self._version <= version:
-                    await self._step.wait()
-        return self._version
-
     async def __aenter__(self) -> Self:
         if self._log is not None:
             try:
-                self._state, self._version = await self._on_disk(partial(self._restore, self._log))
+                self._install(*await self._on_disk(partial(self._restore, self._log)))
             except BaseException:
                 await self._close()
                 raise
@@ -221,20 +171,12 @@ class LocalConsensus(Consensus[S, R]):
             self._writing_since = None
         try:
             for proposal in batch:
-                self._apply(proposal)
+                result = self._apply(proposal.body)
+                if not proposal.result.done():
+                    proposal.result.set_result(result)
         finally:
             _refuse(batch, "written, but a listener failed")
-            self._step.set()
-            self._step = asyncio.Event()
-
-    def _apply(self, proposal: Proposal[R]) -> None:
-        before = self._state
-        self._state, result = self._machine.apply(before, proposal.body)
-        self._version += 1
-        for listener in self._listeners:
-            listener(before, self._state, result)
-        if not proposal.result.done():
-            proposal.result.set_result(result)
+            self._wake()
 
     def _wants_compaction(self) -> bool:
         settings = self._settings
