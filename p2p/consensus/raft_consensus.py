@@ -326,7 +326,7 @@ class RaftConsensus(Replica[S, R], Consensus[S, R]):
                 continue
             if version != self._version + 1:
                 raise PipeError(f"version {version} after {self._version}")
-            self._requests.applied(body, self._apply(body[TAG_BYTES:], self._read_back if self._reading_back else None))
+            self._requests.applied(body, self._apply(body[TAG_BYTES:], told))
             if version % APPLY_AT_ONCE == 0:
                 self._wake()
                 await asyncio.sleep(0)
