@@ -19,12 +19,13 @@ from p2p.consensus.effects import Role
 from p2p.consensus.pre_vote import LogEnd
 from p2p.consensus.store import RaftStore
 from p2p.consensus.timing import RaftTiming
-from p2p.consensus.wire import TAIL_BYTES_MAX, Message
+from p2p.consensus.wire import TAIL_BYTES_MAX, AppendEntries, Message
 from ringrift_core.errors import InvariantError
 
 COMMANDS_MAX = 128  # that wait for the next tick; each is one entry
 REQUEST_NUMBERS = 1 << 48  # a life's numbers begin at random: answers to an earlier one count for nothing
 NEVER = math.inf
+FOLLOWER = 0  # as in pysyncobj.syncobj._RAFT_STATE
 BODIES_TYPE, MEMBERSHIP_TYPE = 0, 2  # as in pysyncobj.syncobj._COMMAND_TYPE
 ROLES = (Role.FOLLOWER, Role.CANDIDATE, Role.LEADER)  # by pysyncobj.syncobj._RAFT_STATE
 Answer = Callable[[object, int], None]  # result, FAIL_REASON
@@ -122,6 +123,20 @@ class Core(SyncObj):  # type: ignore[misc]  # the library has no types
         self._links._onMessageReceived(Node(peer), library_messages.to_library(message))  # noqa: SLF001
         self.follow_configuration()
 
+    def unknown_part(self, message: AppendEntries) -> AppendEntries:
+        """The entries from the first on that is not in the log here.
+
+        The library would remove and add again all that a leader repeats.
+        """
+        first = self._store[0][1]
+        index, term, new = message.previous_index, message.previous_term, message.entries
+        known = 0
+        for _, at, of in new:
+            if not (first <= at < first + len(self._store) and self._store[at - first][2] == of):
+                break
+            index, term, known = at, of, known + 1
+        return AppendEntries(message.term, message.commit_index, index, term, new[known:])
+
     def step(self) -> None:
         """Let the library do what is due."""
         self.doTick(0.0)
@@ -149,9 +164,11 @@ class Core(SyncObj):  # type: ignore[misc]  # the library has no types
         self._SyncObj__transferInProgress = False
 
     def reach_term(self, term: int) -> None:
-        """Take over a higher term, as any message of that term would do."""
+        """Take over a higher term and follow nobody, as any message of that term would have it."""
         if term > self.term:
             self._SyncObj__setCurrentTerm(term, None)
+            self._SyncObj__setState(FOLLOWER)
+            self.forget_leader()
 
     def forget_leader(self) -> None:
         """Follow nobody: it was silent for too long. What it was asked for may have been done or not."""

@@ -186,15 +186,19 @@ class Raft:
 
     def _follow(self, peer: str, message: AppendEntries | DumpPart) -> None:
         """What a leader sends. Whoever leads in a term was elected by a majority that this node may not know yet."""
-        self._deliver(peer, message)
-        if self._core.leader == peer and message.term == self._core.term:
+        core = self._core
+        if message.term < core.term:  # the library is silent, and a leader of an old term would go on for ever
+            self._send(peer, NextIndex(core.term, core.end.index + 1, reset=False, success=False))
+            return
+        self._deliver(peer, core.unknown_part(message) if isinstance(message, AppendEntries) else message)
+        if core.leader == peer and message.term == core.term:
             self._election.heard(substitutes.now())
         if self._dumps.installed:
             self._dumps.installed = False
-            self._core.skip_answers()
+            core.skip_answers()
             self._note_base()
         elif isinstance(message, DumpPart):
-            self._send(peer, NextIndex(self._core.term, self._core.end.index + 1, reset=False, success=False))
+            self._send(peer, NextIndex(core.term, core.end.index + 1, reset=False, success=False))
 
     def _deliver(self, peer: str, message: Message) -> None:
         try:
@@ -226,17 +230,17 @@ class Raft:
         return peer in core.voters
 
     def _take_answer(self, peer: str, message: NextIndex) -> None:
-        """What a follower says, if it is one and says it of this term.
+        """What a follower says, if it is one; a later term ends this one, an earlier one says nothing.
 
-        One whose log is longer wants an entry that is not there; where its log differs, it is to be found out.
+        Of a follower whose log is longer it is to be found out where the logs differ.
         """
         core = self._core
         following = core.end.index + 1
-        if (
-            peer in core.voters
-            and message.term == core.term
-            and not (message.success and message.next_index > following)
-        ):
+        if peer not in core.voters:
+            return
+        if message.term > core.term:
+            core.reach_term(message.term)
+        elif message.term == core.term and (message.next_index <= following or not message.success):
             self._deliver(peer, replace(message, next_index=min(message.next_index, following)))
 
     def _answer_pre_vote(self, peer: str, asked: PreVote) -> None:
