@@ -45,9 +45,10 @@ from p2p.consensus.pipe import (
     encode,
     parts,
 )
-from p2p.consensus.raft import LAN, WAN, Raft
+from p2p.consensus.raft import Raft
 from p2p.consensus.store import RaftStore
 from p2p.consensus.substitutes import install
+from p2p.consensus.timing import LAN, WAN
 from p2p.consensus.wire import WireError
 from p2p.identity.node_key import FILE_BYTES_MAX, NodeKey, decode_key
 from p2p.identity.private_file import read_private
@@ -234,7 +235,10 @@ class Shell:
         self._behind = False
         logger.warning("the control process had stopped reading; it is told everything anew")
         for effect in self._raft.retell():
-            if not isinstance(effect, Send):
+            if isinstance(effect, Send):
+                self.links.send(effect.peer, effect.frame)
+            else:
+                self._standing = effect if isinstance(effect, Standing) else self._standing
                 self._tell(effect)
         if self._standing is not None:
             self._tell(self._standing)

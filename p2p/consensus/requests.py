@@ -102,7 +102,9 @@ class Requests(Generic[R]):
         """The raft process could not place a proposal, or does not know what became of it."""
         proposal = self._placed.get(refused.number)
         if proposal is not None and not proposal.result.done():
-            error = StorageError(f"{refused.reason}; {MAYBE}") if refused.maybe else _NotPlacedError(refused.reason)
+            reason = refused.reason
+            maybe = reason if MAYBE in reason else f"{reason}; {MAYBE}"
+            error = StorageError(maybe) if refused.maybe else _NotPlacedError(reason)
             proposal.result.set_exception(error)
 
     def answered(self, answered: Answered) -> None:
