@@ -79,7 +79,7 @@ def test_what_is_busy_with_more_than_selfplay_comes_later(cluster: Cluster):
     cluster.leased(cluster.queued(selfplay()), "b")
     assert ranked(cluster, cluster.queued(training(OTHER))) == ["b", "c", "a"]
     selector = NodeSelector(cluster.state)
-    assert selector.select_best_node(job(cluster, cluster.queued(selfplay())) , {"b": 4}) == "c"
+    assert selector.select_best_node(job(cluster, cluster.queued(selfplay())), {"b": 4}) == "c"
 
 
 def test_a_training_goes_where_its_games_are(cluster: Cluster):
