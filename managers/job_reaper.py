@@ -38,9 +38,13 @@ class JobReaper:
 
     def silent(self, state: ClusterState, at: float) -> Mapping[str, str]:
         """Nodes that were not heard for a whole lease, and since when: to the dispatcher they are unfit."""
+        return {node: f"silent for {for_s:.0f} s" for node, for_s in self.silent_s(state, at, self._lease_s).items()}
+
+    def silent_s(self, state: ClusterState, at: float, longer_s: float) -> dict[str, float]:
+        """Nodes that were not heard for longer than that, and for how long; who was never heard, since first seen."""
         found = {}
         for member in state.members.values():
-            silent_s = at - self._heard.get((member.node, member.session), at)
-            if silent_s > self._lease_s:
-                found[member.node] = f"silent for {silent_s:.0f} s"
+            for_s = at - self._heard.get((member.node, member.session), at)
+            if for_s > longer_s:
+                found[member.node] = for_s
         return found

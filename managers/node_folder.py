@@ -23,6 +23,21 @@ class NodeFolder:
         return self.root / "raft"
 
     @property
+    def group(self) -> Path:
+        """The log of this node as a voter, and its dump."""
+        return self.log / "group"
+
+    @property
+    def key(self) -> Path:
+        """The private key of the node."""
+        return self.root / "identity" / "node.key"
+
+    @property
+    def owner(self) -> Path:
+        """Where the lock is that keeps a second process out."""
+        return self.root / "data"
+
+    @property
     def logs(self) -> Path:
         """What people grep."""
         return self.root / "logs"

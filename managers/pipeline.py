@@ -10,9 +10,9 @@ subscribers: nothing here listens to them.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -37,6 +37,7 @@ from managers.net_intake import NetIntake
 from managers.node_events import NodeEvents
 from managers.node_folder import NodeFolder
 from managers.office import Office
+from managers.own_record import OwnRecord
 from managers.ports import Launcher, LedConsensus, Report
 from managers.promotion_controller import PromotionController
 from managers.promotion_desk import PromotionDesk
@@ -56,6 +57,7 @@ from managers.state.commands import Body, Join
 from managers.state.jobs import Job, JobStatus
 from managers.state_manager import StateManager
 from managers.training_coordinator import TrainingCoordinator
+from managers.voter_policy import VoterPolicy
 from ringrift_core.cores import usable_cores
 from ringrift_core.errors import RingriftError, StorageError
 from ringrift_core.evaluation.gauntlet_result import read_gauntlet
@@ -66,6 +68,7 @@ STEP_TIMEOUT_S = 120.0  # of one look; disks are slow at times
 ROLLBACK_S = 5.0  # between two looks at the canary games; each costs some milliseconds
 CHECK_S = 30.0  # between two comparisons of canonical digests
 CLEAN_S = 300.0
+HEARD_S = 20.0  # a node that has been silent for longer is not made a voter
 
 logger = logging.getLogger(__name__)
 Decide = Callable[[ClusterState, float], Decision]
@@ -80,6 +83,7 @@ class Duty:
 
 
 EVERYTHING = Duty()
+NOTHING_OWN = OwnRecord()
 EVALUATION = Duty(  # gauntlets, shadow tournaments, promotions, rollbacks: nothing is learned
     without=frozenset({"QUEUE_POPULATOR", "TRAINING_COORDINATOR", "DATA_COUNTER"}),
     kinds=frozenset({"gauntlet", "canary"}),
@@ -114,15 +118,17 @@ class Pipeline:
         session: int,
         router: EventRouter,
         duty: Duty = EVERYTHING,
+        own: OwnRecord = NOTHING_OWN,
+        extra: Callable[["Pipeline"], Sequence[Service]] = lambda _pipeline: (),
     ) -> None:
-        """`session` is greater than that of any earlier life of the node."""
+        """`session` is greater than that of any earlier life of the node; `extra` services work beside its own."""
         self.settings = settings
         self.consensus = consensus
         self.folder = folder
         self.clock = clock
         self.duty = duty
-        self.public_key = ""  # this and the next: put here before the start, by who has them
-        self.kept: StateManager | None = None
+        self.own = own
+        self.kept: StateManager | None = None  # put here before the start, by who has it
         self.identity = NodeIdentity(settings.node.node_id, session)
         self.office = Office(consensus, settings.node.node_id, session)
         self.standing = Standing()
@@ -148,7 +154,7 @@ class Pipeline:
         self.rollback = ManualRollback(settings, consensus, proposer, folder, clock)
         self.desk = PromotionDesk(self.promotion)
         self.supervisor = Supervisor(
-            self._services(),
+            [*self._services(), *extra(self)],
             np.random.default_rng(session),
             on_change=ServiceEvents(router, settings.node.node_id),
         )
@@ -223,6 +229,7 @@ class Pipeline:
             self._service("ROLLBACK", partial(self._control, "ROLLBACK", self.rollbacks.decide, slow_s=ROLLBACK_S)),
             self._service("CURRICULUM", self._tell_curriculum),
             self._service("DISPATCHER", self._dispatch),
+            self._service("VOTER_POLICY", self._choose_voters),
             self._service("JOB_REAPER", self._reap),
             self._service("MODEL_DISTRIBUTION", self._install),
             self._service("DATA_COUNTER", self._count),
@@ -307,6 +314,18 @@ class Pipeline:
             self.jobs.reconcile(self.consensus.state, self._work)
 
         await self._every(look, beat)
+
+    async def _choose_voters(self, beat: Beat) -> None:
+        policy, proposer = VoterPolicy(), self._leader_proposer("VOTER_POLICY")
+
+        async def look() -> None:
+            if self.office.held:
+                state = self.consensus.state
+                silent_s = self._reaper.silent_s(state, time.monotonic(), HEARD_S)
+                silent_s.pop(self.identity.node, None)
+                await self._carry_out("VOTER_POLICY", proposer, policy.decide(state, silent_s))
+
+        await self._every(look, beat, wake=False)
 
     async def _reap(self, beat: Beat) -> None:
         proposer = self._leader_proposer("JOB_REAPER")
@@ -433,7 +452,7 @@ class Pipeline:
             cores=cores,
             gpus=found.gpus.usable if cores else 0,
             memory_bytes=found.memory_bytes,
-            public_key=self.public_key,
+            **asdict(self.own),
         )
 
     async def _accepted(self, proposer: Proposer, body: Body) -> None:

@@ -1,5 +1,6 @@
 """Members, roles and the halt: who there is, who does what there is one of, and whether anything is done at all."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -73,6 +74,15 @@ def leave(members: dict[str, Member], node: str) -> dict[str, Member]:
     """A node is no member any more."""
     known_member(members, node)
     return {name: member for name, member in members.items() if name != node}
+
+
+def session_after(members: Mapping[str, Member], node: str, now: float) -> int:
+    """The number of a life that begins at `now` (unix seconds), greater than that of any earlier one.
+
+    It is counted in milliseconds of the clock: a node that comes back may not have heard of its latest life yet.
+    """
+    known = members.get(node)
+    return max(int(1000 * now), 1 if known is None else known.session + 1)
 
 
 def known_member(members: dict[str, Member], node: str, session: int | None = None) -> Member:
