@@ -48,6 +48,21 @@ class NodeFolder:
         return self.root / "data" / "jobs"
 
     @property
+    def fetched(self) -> Path:
+        """Shards of other nodes, a folder per configuration."""
+        return self.root / "data" / "fetched"
+
+    @property
+    def incoming(self) -> Path:
+        """Files of other nodes that are not complete yet."""
+        return self.root / "data" / "incoming"
+
+    @property
+    def incoming_nets(self) -> Path:
+        """The same of nets, below the folder that a net is admitted from."""
+        return self.models / "incoming"
+
+    @property
     def shard_index(self) -> Path:
         """Every shard that was ever here."""
         return self.root / "data" / "shards.sqlite"
@@ -65,6 +80,10 @@ class NodeFolder:
     def shards(self, game: str) -> Path:
         """The shards of a configuration."""
         return self.root / "data" / "shards" / game
+
+    def fetched_shards(self, game: str) -> Path:
+        """The shards of a configuration that other nodes have made."""
+        return self.fetched / game
 
     def results(self, game: str) -> Path:
         """The matches of a configuration, and its gauntlets below."""

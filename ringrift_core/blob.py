@@ -2,6 +2,9 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
+
+from ringrift_core.errors import StorageError
 
 CHUNK_BYTES = 1 << 20  # what one exchange moves and one retry loses
 
@@ -21,3 +24,22 @@ class BlobRef:
         for start in range(0, len(content), CHUNK_BYTES):
             chunks.update(hashlib.sha256(content[start : start + CHUNK_BYTES]).digest())
         return BlobRef(hashlib.sha256(content).hexdigest(), len(content), chunks.hexdigest())
+
+
+def chunk_digests(path: Path) -> tuple[BlobRef, tuple[str, ...]]:
+    """The reference of a file and the digests (hex) of its chunks, read chunk by chunk.
+
+    StorageError when it cannot be read.
+    """
+    whole, listed, size, chunks = hashlib.sha256(), hashlib.sha256(), 0, []
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                digest = hashlib.sha256(chunk)
+                whole.update(chunk)
+                listed.update(digest.digest())
+                size += len(chunk)
+                chunks.append(digest.hexdigest())
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    return BlobRef(whole.hexdigest(), size, listed.hexdigest()), tuple(chunks)

@@ -14,9 +14,10 @@ from managers.manual_rollback import RollbackResult
 from managers.model_rows import ModelRow
 from managers.promotion_desk import Ticket
 from managers.status_records import Status
+from p2p.exchange.refs import ChunkList, ManifestPage
 from p2p.http import answers, forms
 from p2p.http.promotion_forms import PromoteForm, RollbackForm
-from p2p.identity.principals import ADMINS, EVERYBODY, READERS, WATCHERS, Principal
+from p2p.identity.principals import ADMINS, EVERYBODY, FETCHERS, READERS, WATCHERS, Principal
 
 SEGMENT = "[A-Za-z0-9._~-]{1,128}"  # of a path, what a {name} stands for; nothing that needs an escape
 PATH_CHARS_MAX = 1024
@@ -86,6 +87,12 @@ JOBS = (
     Query("limit", "at most so many, 1 to 1000 (100)", number=True),
 )
 GAME = (Query("game", "a configuration"),)
+HELD = (
+    Query("kind", "net, shard, match or gauntlet"),
+    Query("game", "a configuration"),
+    Query("cursor", "`next` of an answer"),
+    Query("unless", "a root: if it is still that of all that is held, no references come"),
+)
 
 ROUTES = (
     get("/health", "whether the node is well; 503 when not", answers.HealthAnswer, EVERYBODY, aliased=True),
@@ -101,6 +108,10 @@ ROUTES = (
     get("/elo", "ratings", answers.EloAnswer, queries=GAME),
     get("/config", "settings and who said them", answers.ConfigAnswer),
     get("/openapi.json", "this table, as OpenAPI 3.1", answers.OpenApiAnswer),
+    get("/manifest", "what this node holds for others, the newest first, 500 at a time; the champions installed here",
+        ManifestPage, FETCHERS, HELD),
+    get("/blobs/{sha256}", "a file that is held; takes a Range of bytes (206, 416)", None, FETCHERS),
+    get("/blobs/{sha256}/chunks", "the digests of its chunks of 1 MiB", ChunkList, FETCHERS),
     Route("POST", "/session", EVERYBODY, "swap a token for a cookie", answers.SessionAnswer, forms.SessionForm),
     Route("DELETE", "/session", EVERYBODY, "end the session", answers.SessionEndAnswer),
     post("/events", "publish an event in this node", forms.EventForm, answers.PublishedAnswer, status=202),

@@ -15,5 +15,6 @@ class Principal(StrEnum):
 
 ADMINS = frozenset({Principal.ADMIN})
 READERS = frozenset({Principal.OBSERVER, Principal.WORKER, Principal.VOTER, Principal.ADMIN})
+FETCHERS = frozenset({Principal.WORKER, Principal.VOTER, Principal.ADMIN})  # of files
 WATCHERS = frozenset({Principal.OBSERVER, Principal.ADMIN})
 EVERYBODY = frozenset(Principal)

@@ -1,0 +1,168 @@
+"""Fetcher: brings one file here from whoever holds it, verified, to where a file of its kind belongs.
+
+    path = await fetcher.fetch(sha256, "net", "hex8_2p", ["node-2", "node-3"])
+
+Only the SHA-256 is believed. Holders say of which chunks a file is made; those who say the same bring it together, the
+largest such group first, and a group whose file has another digest in the end has lied. A net goes through the intake,
+as one that a person brings; a shard counts when its manifest names it; a match or gauntlet when it can be read. One
+fetch per digest at a time, FETCHES_MAX in all; what was begun goes on after a restart.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from managers.node_folder import NodeFolder
+from p2p.exchange.arrivals import Arrivals, check_manifest, here
+from p2p.exchange.download import Download, FetchError, Pace, Patience, unpaced
+from p2p.exchange.partial_file import PartialFile
+from p2p.exchange.refs import CHUNKS_MAX, SIZE_MAX, ChunkList, Kind, Ref
+from p2p.http.node_calls import CallError, NodeCalls
+from ringrift_core.blob import CHUNK_BYTES
+from ringrift_core.selfplay.manifest import MANIFEST_BYTES_MAX
+
+FETCHES_MAX = 4
+HOLDERS_MAX = 8  # that are asked of what a file is made
+LIST_BYTES_MAX = 70 * CHUNKS_MAX + 1000
+LIST_S = 30.0  # for a list of chunks: the holder may have to read the file first
+SMALL_S = 20.0  # for a file of one chunk
+PATIENCE = Patience()
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A file that is to be brought here."""
+
+    sha256: str
+    kind: Kind
+    game: str
+    ref: Ref | None  # what somebody has said of it
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.sha256[:16]} of {self.game}"
+
+
+class Fetcher:
+    """Fetches; any number of callers at once."""
+
+    def __init__(self, calls: NodeCalls, folder: NodeFolder, arrivals: Arrivals, patience: Patience = PATIENCE) -> None:
+        self._calls = calls
+        self._folder = folder
+        self._arrivals = arrivals
+        self._patience = patience
+        self._places = asyncio.Semaphore(FETCHES_MAX)
+        self._turns: dict[str, tuple[asyncio.Lock, list[None]]] = {}  # by digest: its lock, and who wants it
+
+    async def fetch(
+        self,
+        sha256: str,
+        kind: Kind,
+        game: str,
+        holders: Sequence[str],
+        ref: Ref | None = None,
+        pace: Pace = unpaced,
+    ) -> Path:
+        """The file here, fetched where it is not; `ref` is what is believed to be known of it.
+
+        FetchError when no holder has it, or what they have is not sound; StorageError when the disk refuses.
+        """
+        async with self._turn(sha256):
+            known = await asyncio.to_thread(here, self._folder, sha256, kind, game)
+            if known is not None:
+                return known
+            async with self._places:
+                return await self._fetch(_Wanted(sha256, kind, game, ref), holders, pace)
+
+    async def _fetch(self, wanted: _Wanted, holders: Sequence[str], pace: Pace) -> Path:
+        sha256, kind, game = wanted.sha256, wanted.kind, wanted.game
+        if not holders:
+            raise FetchError(f"{wanted}: no node that can be reached has it")
+        beside = await self._manifest(wanted, holders) if kind == "shard" else None
+        told: dict[str, str] = {}  # what was wrong, by holder
+        async for content, group in self._groups(wanted, holders, told):
+            room = self._folder.incoming_nets if kind == "net" else self._folder.incoming
+            file = PartialFile(room, sha256, content.size_bytes, content.chunks)
+            download = Download(self._calls, sha256, content, file, self._patience, pace)
+            complete = await download.run(group)
+            told |= download.left
+            if not complete:
+                continue
+            if await asyncio.to_thread(file.whole):
+                return await self._arrivals.arrived(file, sha256, kind, game, beside)
+            for holder in group:
+                told[holder] = "it gives digests of chunks that are not those of the file"
+                logger.warning("blob %s: %s is left: %s", sha256[:16], holder, told[holder])
+        said = "; ".join(dict.fromkeys(told.values()))
+        raise FetchError(f"{wanted} cannot be fetched: {said}")
+
+    async def _groups(
+        self, wanted: _Wanted, holders: Sequence[str], told: dict[str, str]
+    ) -> AsyncIterator[tuple[ChunkList, Sequence[str]]]:
+        """Of what the file is made, and who says so; what fits the reference first, then the largest group."""
+        sha256, ref = wanted.sha256, wanted.ref
+        if ref is not None and ref.sha256 == sha256 and ref.size_bytes <= CHUNK_BYTES:
+            yield ChunkList(size_bytes=ref.size_bytes, chunks=(sha256,)), holders  # if that is its size
+        asked = holders[:HOLDERS_MAX]
+        lists = await asyncio.gather(*(self._list(sha256, holder, told) for holder in asked))
+        groups: dict[ChunkList, list[str]] = {}
+        for holder, content in zip(asked, lists, strict=True):
+            if content is not None:
+                groups.setdefault(content, []).append(holder)
+        fits = None if ref is None else ref.chunks
+        for content in sorted(groups, key=lambda it: (it.digest != fits, -len(groups[it]))):
+            yield content, groups[content]
+
+    async def _list(self, sha256: str, holder: str, told: dict[str, str]) -> ChunkList | None:
+        """What a holder says that the file is made of; None, and why is told, where it says nothing sound."""
+        path = f"/blobs/{sha256}/chunks"
+        try:
+            said = await self._calls.ask(holder, "GET", path, timeout_s=LIST_S, bytes_max=LIST_BYTES_MAX)
+            content = await asyncio.to_thread(ChunkList.model_validate_json, said)
+        except CallError as error:
+            told[holder] = str(error)
+        except ValidationError:
+            told[holder] = f"{holder}: it gives no list of chunks"
+        else:
+            if content.sound and content.size_bytes <= SIZE_MAX:
+                return content
+            told[holder] = f"{holder}: its list of chunks does not fit the size"
+        logger.warning("blob %s: %s is left: %s", sha256[:16], holder, told[holder])
+        return None
+
+    async def _manifest(self, wanted: _Wanted, holders: Sequence[str]) -> bytes:
+        """The manifest of a shard; FetchError when no holder has it, or it is none of this shard."""
+        sha256 = None if wanted.ref is None else wanted.ref.manifest
+        if sha256 is None:
+            raise FetchError(f"{wanted}: nobody says which manifest it has")
+        for holder in holders:
+            try:
+                content = await self._calls.ask(
+                    holder, "GET", f"/blobs/{sha256}", timeout_s=SMALL_S, bytes_max=MANIFEST_BYTES_MAX
+                )
+            except CallError:
+                continue
+            if hashlib.sha256(content).hexdigest() == sha256:
+                check_manifest(content, wanted.sha256, wanted.game)
+                return content
+        raise FetchError(f"{wanted}: its manifest is on none of {', '.join(holders)}")
+
+    @asynccontextmanager
+    async def _turn(self, sha256: str) -> AsyncIterator[None]:
+        """One after the other, for each digest."""
+        lock, wanting = self._turns.setdefault(sha256, (asyncio.Lock(), []))
+        wanting.append(None)
+        try:
+            async with lock:
+                yield
+        finally:
+            wanting.pop()
+            if not wanting:
+                del self._turns[sha256]

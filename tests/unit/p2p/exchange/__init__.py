@@ -1,0 +1,1 @@
+"""What is held, what is missing, and how it comes."""
