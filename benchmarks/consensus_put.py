@@ -4,9 +4,9 @@
 
 Beside them three servers of etcd, where it is installed (`apt-get install etcd-server`), in the same rounds, on the
 same disk, asked by the same number of clients in the same process, both at the leader: ours through the control
-process' consensus (apply included), etcd over its JSON gateway, which costs it an HTTP request. All write through fsync.
-`bare_fsync_ms`: a write of as many bytes with an fsync, alone on the disk, before each round. Failover: from SIGKILL to
-the first write that is committed at a survivor, which is asked from the first moment on.
+process' consensus (apply included), etcd over its JSON gateway, which costs it an HTTP request. All write with an
+fsync. `bare_fsync_ms`: a write of as many bytes with an fsync, alone on the disk, before each round. Failover: from
+SIGKILL to the first write that is committed at a survivor, which is asked from the first moment on.
 """
 
 import argparse

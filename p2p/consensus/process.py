@@ -152,8 +152,8 @@ class Shell:
     def take(self, message: ToRaft) -> None:
         """Do what the control process says."""
         match message:
-            case Propose(number, body):
-                self._raft.propose(number, body)
+            case Propose():
+                self._propose(message)
             case Change():
                 self._pipe.say(Answered(message.number, self._change(message)))
             case DumpPart(version):
@@ -168,6 +168,12 @@ class Shell:
             case _:
                 assert_never(message)
         self._due.set()
+
+    def _propose(self, propose: Propose) -> None:
+        try:
+            self._raft.propose(propose.number, propose.body)
+        except RulesError as error:
+            self._pipe.say(Refused(propose.number, str(error), maybe=False))
 
     def _change(self, change: Change) -> str:
         """Why it cannot be; "" when it was taken."""
