@@ -37,6 +37,10 @@ class LinkTiming:
     larger_waits_s: float = 0.3  # the larger node id lets the smaller one dial first
 
 
+LAN_LINKS = LinkTiming()
+WAN_LINKS = LinkTiming(handshake_s=6.0, idle_s=8.0, keep_alive_s=2.0)
+
+
 class LinkEvents(Protocol):
     """Who is told."""
 
@@ -145,7 +149,7 @@ class Links:
         self, me: Party, events: LinkEvents, random_bytes: RandomBytes, timing: LinkTiming | None = None
     ) -> None:
         self.node = me.node
-        self.timing = timing or LinkTiming()
+        self.timing = timing or LAN_LINKS
         self._me = me
         self._events = events
         self._random_bytes = random_bytes

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgpack
 
+from p2p.consensus.base import DUMP_BYTES_MAX
 from p2p.consensus.effects import Applied, DumpWanted, Refused, Standing
 from ringrift_core.errors import RingriftError
 
@@ -21,7 +22,6 @@ FRAME_BYTES_MAX = 8 << 20
 PART_BYTES = 1 << 20  # of a dump, in one frame
 BODIES_BYTES_MAX = 4 << 20  # applied bodies in one frame, unless there is only one
 TEXT_CHARS_MAX = 10_000
-DUMP_BYTES_MAX = 1 << 28
 INT_MAX = (1 << 63) - 1
 
 M = TypeVar("M")  # a record of one direction

@@ -18,7 +18,7 @@ from typing import assert_never
 from managers.state.log_files import DiskFiles, InUseError
 from p2p.consensus.channel import Party
 from p2p.consensus.effects import Applied, DumpWanted, Effect, Installed, Refused, Send, Standing
-from p2p.consensus.links import Links
+from p2p.consensus.links import LAN_LINKS, WAN_LINKS, Links
 from p2p.consensus.pipe import (
     TO_RAFT,
     Alive,
@@ -152,8 +152,8 @@ class Shell:
     def take(self, message: ToRaft) -> None:
         """Do what the control process says."""
         match message:
-            case Propose(number, body):
-                self._raft.propose(number, body)
+            case Propose():
+                self._propose(message)
             case Change():
                 self._pipe.say(Answered(message.number, self._change(message)))
             case DumpPart(version):
@@ -168,6 +168,12 @@ class Shell:
             case _:
                 assert_never(message)
         self._due.set()
+
+    def _propose(self, propose: Propose) -> None:
+        try:
+            self._raft.propose(propose.number, propose.body)
+        except RulesError as error:
+            self._pipe.say(Refused(propose.number, str(error), maybe=False))
 
     def _change(self, change: Change) -> str:
         """Why it cannot be; "" when it was taken."""
@@ -287,9 +293,10 @@ async def _serve(pipe: ControlPipe, messages: AsyncGenerator[ToRaft, None]) -> N
     try:
         if base is not None and store.blank:
             store.found(base[0], base[1], begin.voters)
-        raft = Raft(begin.node, begin.voters, store, WAN if begin.profile == "wan" else LAN)
+        timing, link_timing = (WAN, WAN_LINKS) if begin.profile == "wan" else (LAN, LAN_LINKS)
+        raft = Raft(begin.node, begin.voters, store, timing)
         shell = Shell(raft, pipe)
-        async with Links(me, shell, secrets.token_bytes) as shell.links, asyncio.TaskGroup() as tasks:
+        async with Links(me, shell, secrets.token_bytes, link_timing) as shell.links, asyncio.TaskGroup() as tasks:
             pipe.say(Listening(await _listening(shell.links, begin)))
             work = [tasks.create_task(shell.tick()), tasks.create_task(shell.beat())]
             async for message in messages:

@@ -73,6 +73,7 @@ class Raft:
         self._granted: set[str] = set()  # who voted for this node in its present term
         self._granted_term = 0
         self._forwarded = 0  # bytes of commands of other voters since the last tick
+        self._agrees = False  # whether the message of a leader that is being read fitted the log
         self._changing = False  # a change of the membership waits for the next tick
         self._from_the_start = False
         self._standing: Standing | None = None
@@ -146,8 +147,11 @@ class Raft:
         if errors != [FAIL_REASON.SUCCESS]:
             raise RulesError("no voter that could lead is connected and has all entries; try again")
 
-    def dumped(self, version: int, content: bytes) -> None:
-        """The answer to DumpWanted; one to an earlier one is ignored, RulesError when it is too large."""
+    def dumped(self, version: int, content: bytes | None) -> None:
+        """The answer to DumpWanted, None where nobody has that state any more: a later one will be wanted then.
+
+        One to an earlier wish is ignored; RulesError when it is too large.
+        """
         self._dumps.dumped(version, content)
 
     def retell(self) -> list[Effect]:
@@ -190,7 +194,10 @@ class Raft:
         if message.term < core.term:  # the library is silent, and a leader of an old term would go on for ever
             self._send(peer, NextIndex(core.term, core.end.index + 1, reset=False, success=False))
             return
+        self._agrees = False
         self._deliver(peer, core.unknown_part(message) if isinstance(message, AppendEntries) else message)
+        if self._agrees and isinstance(message, AppendEntries) and self._store.mute:
+            self._store.set_mute(mute=False)  # a leader sends all that it has, and it is here
         if core.leader == peer and message.term == core.term:
             self._election.heard(substitutes.now())
         if self._dumps.installed:
@@ -300,8 +307,8 @@ class Raft:
         self._core.place(pack([kind, node]), lambda _result, _error: None, membership=True)
 
     def _send(self, peer: str, message: Message) -> None:
-        if isinstance(message, NextIndex) and message.success and self._store.mute:
-            self._store.set_mute(mute=False)  # the leader has sent all that it has, and it is here
+        if isinstance(message, NextIndex) and message.success:
+            self._agrees = True
         if self._core.linked(peer):
             self._effects.append(Send(peer, encode(message)))
 

@@ -17,6 +17,7 @@ from typing import Self, TypeVar, assert_never
 from managers.ports import Consensus
 from managers.runtime.task_group import leave
 from managers.state.replica import Listener, Machine, Replica
+from p2p.consensus.base import DUMP_BYTES_MAX
 from p2p.consensus.effects import Applied, DumpWanted, Refused, Role, Standing
 from p2p.consensus.pipe import (
     Alive,
@@ -372,6 +373,10 @@ class RaftConsensus(Replica[S, R], Consensus[S, R]):
             dump = await asyncio.to_thread(self._machine.dump, state)
         except (StorageError, RulesError):
             logger.exception("no dump was made; the log of the voters goes on growing")
+            child.say(NoDump(version))
+            return
+        if len(dump) > DUMP_BYTES_MAX:
+            logger.error("a state of %d bytes is too large for a dump; %d are the most", len(dump), DUMP_BYTES_MAX)
             child.say(NoDump(version))
             return
         for part in parts(DumpPart, version, dump):

@@ -87,7 +87,7 @@ class Caller:
     """As whom calls are signed."""
 
     node: str
-    cluster_id: str
+    cluster_id: Callable[[], str]  # "" while there is none yet
     key: NodeKey
     epoch: Callable[[], int]  # that this node knows of
     wall: Callable[[], float]  # unix seconds
@@ -275,7 +275,7 @@ class NodeCalls:
         return seal(
             Call.of(asked.method, asked.target, asked.body),
             caller.node,
-            Address(asked.node, caller.cluster_id, caller.epoch()),
+            Address(asked.node, caller.cluster_id(), caller.epoch()),
             caller.key,
             now=caller.wall() + self._offsets.get(asked.node, 0.0),
             nonce=caller.nonce(),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ringrift_core.errors import RulesError
-from tests.sim.faulty_files import Faults
+from tests.sim.faulty_files import Disk, Faults
 from tests.sim.raft_cluster import Voter, World, grown
 
 Fault = Callable[[World, Voter], None]
@@ -70,7 +70,7 @@ def slow_dumps(world: World, voter: Voter) -> None:
 def power_cut(world: World, voter: Voter) -> None:
     """In one of the next calls of the file layer."""
     if voter.raft is not None:
-        voter.disk.faults = Faults(world.rng, len(voter.disk.calls) + world.rng.randrange(30))
+        voter.disk.faults.cut_at = len(voter.disk.calls) + world.rng.randrange(30)
         restart_when_down(world, voter)
 
 
@@ -111,5 +111,77 @@ def chaos(seed: int, count: int, seconds: float) -> World:
         world.run(world.rng.uniform(0.1, 1.2))
         fault = world.rng.choice(FAULTS)
         fault(world, world.rng.choice(sorted(world.voters.values(), key=lambda it: it.name)))
+    world.finish()
+    return world
+
+
+def cut_everywhere(seed: int, deaths: int, count: int = 3) -> World:
+    """Voters of which each loses its power again and again, in any call of the file layer, until so many times.
+
+    The first calls of a life read the log back; compactions come every few entries.
+    """
+    world = grown(seed, count)
+    world.new_faults = lambda: Faults(world.rng, world.rng.randrange(70))
+    propose_always(world, 0.03)
+    for voter in world.voters.values():
+        world.kill(voter)
+        always_restart(world, voter)
+    assert world.run(deaths * 2, lambda: world.deaths.total() >= deaths)
+    world.finish()
+    return world
+
+
+def always_restart(world: World, voter: Voter) -> None:
+    def look() -> None:
+        if voter.raft is None:
+            voter.start()
+        world.after(world.rng.uniform(0.1, 0.4), look)
+
+    look()
+
+
+def empty_disk(world: World, voter: Voter) -> None:
+    """The node comes back without anything."""
+    world.kill(voter)
+    voter.disk = Disk()
+    restart_later(world, voter)
+
+
+def keep_changing(world: World, spare: str, end: float) -> None:
+    """One node joins and is removed, again and again."""
+
+    def change() -> None:
+        if world.now > end:
+            return
+        leader = world.leader()
+        if leader is not None and leader.raft is not None and leader.standing is not None:
+            with suppress(RulesError):
+                if spare in leader.standing.voters:
+                    leader.raft.remove_voter(spare)
+                else:
+                    leader.raft.add_voter(spare)
+                leader.tick()
+        world.after(world.rng.uniform(0.3, 1.5), change)
+
+    change()
+
+
+def changing(seed: int, seconds: float) -> World:
+    """Chaos while one of four nodes joins and leaves; it may be a member at the end or not."""
+    world = grown(seed, 4)
+    propose_always(world)
+    end = world.now + seconds
+    keep_changing(world, "n4", end)
+    while world.now < end:
+        world.run(world.rng.uniform(0.1, 1.2))
+        fault = world.rng.choice(FAULTS)
+        fault(world, world.voters[world.rng.choice(("n1", "n2", "n3", "n4"))])
+    world.restore()
+    assert world.run(12, lambda: world.leader() is not None), f"nobody leads: {world.view()}"
+    world.run(2)
+    leader = world.leader()
+    assert leader is not None
+    assert leader.standing is not None
+    world.group = set(leader.standing.voters)
     world.finish()
     return world

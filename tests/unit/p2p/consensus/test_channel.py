@@ -33,12 +33,11 @@ def test_both_sides_know_each_other_and_frames_go_both_ways():
 
 def test_bytes_may_come_in_any_pieces():
     one, other = dialler(), acceptor()
-    for start in (content := one.begin()):
-        reply = other.receive(bytes([start])).reply
-    assert content
-    for byte in reply:
-        proof = one.receive(bytes([byte])).reply
-    stream = proof + b"".join(map(one.seal, FRAMES))
+
+    def given(channel: Channel, content: bytes) -> bytes:
+        return b"".join(channel.receive(bytes([byte])).reply for byte in content)
+
+    stream = given(one, given(other, one.begin())) + b"".join(map(one.seal, FRAMES))
     assert [frame for byte in stream for frame in other.receive(bytes([byte])).frames] == list(FRAMES)
 
 

@@ -338,11 +338,15 @@ def test_a_dump_is_given_of_the_version_that_is_wanted_and_of_no_other(children)
 
 def test_wishes_have_an_answer_or_a_reason(children, monkeypatch):
     async def what(served: RaftConsensus[State, int], child: FakeChild) -> None:
-        for count, (wish, node, reason) in enumerate(
-            [(Wish.ADD, "d", ""), (Wish.REMOVE, "b", "not the leader"), (Wish.TRANSFER, None, "")], 1
+        for count, (call, wish, node, reason) in enumerate(
+            (
+                (lambda: served.add_voter("d"), Wish.ADD, "d", ""),
+                (lambda: served.remove_voter("b"), Wish.REMOVE, "b", "not the leader"),
+                (served.transfer, Wish.TRANSFER, None, ""),
+            ),
+            1,
         ):
-            call = {"add": served.add_voter, "remove": served.remove_voter, "transfer": served.transfer}[wish]
-            task = asyncio.create_task(call(node))  # type: ignore[operator]
+            task = asyncio.create_task(call())
             asked = await child.asked(Change, count)
             assert (asked.wish, asked.node) == (wish, node)
             child.tell(Answered(asked.number, reason))
