@@ -40,6 +40,7 @@ class Dumps:
         self._tell = wanted
         self._wanted: Wanted | None = None
         self._content: bytes | None = None  # of the wanted dump
+        self._failed = False  # there will be none of that version
         self._sent: dict[str, int] = {}  # bytes, by peer
         self._encoded: bytes | None = None  # the base, while it is being sent
         self._received: bytearray | None = None
@@ -53,14 +54,15 @@ class Dumps:
     @property
     def wanted(self) -> int | None:
         """The version of which a dump is awaited."""
-        return None if self._wanted is None or self._content is not None else self._wanted.version
+        answered = self._content is not None or self._failed
+        return None if self._wanted is None or answered else self._wanted.version
 
-    def dumped(self, version: int, content: bytes) -> None:
-        """The dump of a version; ignored when it is not the one that is awaited."""
-        if len(content) > DUMP_BYTES_MAX:
+    def dumped(self, version: int, content: bytes | None) -> None:
+        """The dump of a version, None where nobody has it any more; ignored when it is not the one that is awaited."""
+        if content is not None and len(content) > DUMP_BYTES_MAX:
             raise RulesError(f"a dump of {len(content)} bytes; {DUMP_BYTES_MAX} are the most")
         if version == self.wanted:
-            self._content = content
+            self._content, self._failed = content, content is None
 
     def forget_peer(self, peer: str) -> None:
         """Begin anew with a peer: what was on its way is lost."""
@@ -73,6 +75,9 @@ class Dumps:
         if self._wanted is None:
             return SERIALIZER_STATE.NOT_SERIALIZING, None
         wanted, content = self._wanted, self._content
+        if self._failed:
+            self._wanted, self._failed = None, False
+            return SERIALIZER_STATE.FAILED, None
         if content is None:
             return SERIALIZER_STATE.SERIALIZING, wanted.before[1]
         voters = self._store.voters_at(wanted.last[1])
@@ -147,4 +152,5 @@ class Dumps:
     def _take(self, base: Base) -> None:
         self._store.replace_base(base)
         self._wanted = self._content = self._encoded = None
+        self._failed = False
         self._sent.clear()

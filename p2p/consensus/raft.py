@@ -149,8 +149,11 @@ class Raft:
         if errors != [FAIL_REASON.SUCCESS]:
             raise RulesError("no voter that could lead is connected and has all entries; try again")
 
-    def dumped(self, version: int, content: bytes) -> None:
-        """The answer to DumpWanted; one to an earlier one is ignored, RulesError when it is too large."""
+    def dumped(self, version: int, content: bytes | None) -> None:
+        """The answer to DumpWanted, None where nobody has that state any more: a later one will be wanted then.
+
+        One to an earlier wish is ignored; RulesError when it is too large.
+        """
         self._dumps.dumped(version, content)
 
     def retell(self) -> list[Effect]:
