@@ -5,7 +5,7 @@ them over here.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
@@ -76,12 +76,12 @@ class Replica(Generic[S, R]):
         """Take a state as it is; no listener is told."""
         self._state, self._version = state, version
 
-    def _apply(self, body: bytes) -> R:
-        """Apply the next record and tell the listeners; its result."""
+    def _apply(self, body: bytes, told: Sequence[Listener[S, R]] | None = None) -> R:
+        """Apply the next record and tell the listeners, or those given in their place; its result."""
         before = self._state
         self._state, result = self._machine.apply(before, body)
         self._version += 1
-        for listener in self._listeners:
+        for listener in self._listeners if told is None else told:
             listener(before, self._state, result)
         return result
 

@@ -1,0 +1,5 @@
+"""Agreement of the voters on one sequence of bodies of bytes: PySyncObj without I/O, ticked from outside.
+
+Nothing here interprets a body or a dump. The core (raft.py and what it imports) opens no socket and asks no clock of
+its own; time and chance are installed by substitutes.py. Open first: raft.py, effects.py.
+"""
