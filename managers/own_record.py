@@ -7,6 +7,7 @@ from dataclasses import dataclass
 class OwnRecord:
     """The fields of a member record that the node's settings and files decide (managers/state/members.py)."""
 
+    session: int  # greater than that of any earlier life of the node
     public_key: str = ""
     addresses: tuple[str, ...] = ()
     raft_address: str = ""

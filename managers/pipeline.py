@@ -80,10 +80,10 @@ class Duty:
 
     without: frozenset[str] = frozenset()  # services that it does not run
     kinds: frozenset[str] | None = None  # of jobs that it starts; None: all
+    beside: Callable[["Pipeline"], Sequence[Service]] = lambda _pipeline: ()  # services beside those of the pipeline
 
 
 EVERYTHING = Duty()
-NOTHING_OWN = OwnRecord()
 EVALUATION = Duty(  # gauntlets, shadow tournaments, promotions, rollbacks: nothing is learned
     without=frozenset({"QUEUE_POPULATOR", "TRAINING_COORDINATOR", "DATA_COUNTER"}),
     kinds=frozenset({"gauntlet", "canary"}),
@@ -115,13 +115,10 @@ class Pipeline:
         folder: NodeFolder,
         clock: Clock,
         *,
-        session: int,
+        own: OwnRecord,
         router: EventRouter,
         duty: Duty = EVERYTHING,
-        own: OwnRecord = NOTHING_OWN,
-        extra: Callable[["Pipeline"], Sequence[Service]] = lambda _pipeline: (),
     ) -> None:
-        """`session` is greater than that of any earlier life of the node; `extra` services work beside its own."""
         self.settings = settings
         self.consensus = consensus
         self.folder = folder
@@ -129,8 +126,8 @@ class Pipeline:
         self.duty = duty
         self.own = own
         self.kept: StateManager | None = None  # put here before the start, by who has it
-        self.identity = NodeIdentity(settings.node.node_id, session)
-        self.office = Office(consensus, settings.node.node_id, session)
+        self.identity = NodeIdentity(settings.node.node_id, own.session)
+        self.office = Office(consensus, settings.node.node_id, own.session)
         self.standing = Standing()
         self.scheduler = SelfplayScheduler(settings)
         self.installer = ModelInstaller(settings, folder)
@@ -154,8 +151,8 @@ class Pipeline:
         self.rollback = ManualRollback(settings, consensus, proposer, folder, clock)
         self.desk = PromotionDesk(self.promotion)
         self.supervisor = Supervisor(
-            [*self._services(), *extra(self)],
-            np.random.default_rng(session),
+            [*self._services(), *duty.beside(self)],
+            np.random.default_rng(own.session),
             on_change=ServiceEvents(router, settings.node.node_id),
         )
         self._stack = AsyncExitStack()
@@ -448,7 +445,6 @@ class Pipeline:
         cores = (settings.cores or usable_cores()) if settings.computes else 0
         return Join(
             node=self.identity.node,
-            session=self.identity.session,
             cores=cores,
             gpus=found.gpus.usable if cores else 0,
             memory_bytes=found.memory_bytes,

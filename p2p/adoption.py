@@ -6,10 +6,10 @@ A node that finds none, in the state or kept, founds a cluster of one. The id is
 import logging
 
 from managers.node_folder import NodeFolder
+from managers.ports import Consensus
 from managers.proposer import Proposer
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Found
-from managers.state.local_consensus import LocalConsensus
 from managers.state_manager import StateManager
 from ringrift_core.errors import RingriftError, StorageError
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 async def adopt(
-    consensus: LocalConsensus[ClusterState, Result],
+    consensus: Consensus[ClusterState, Result],
     kept: StateManager,
     founder: Proposer,
     folder: NodeFolder,

@@ -38,7 +38,9 @@ class NodeEngines:
 
     def alone(self) -> LocalConsensus[ClusterState, Result]:
         """A cluster of one."""
-        return LocalConsensus(StateMachine(), DurableLog(DiskFiles(self.folder.log)), self.log, read_back=self.read_back)
+        return LocalConsensus(
+            StateMachine(), DurableLog(DiskFiles(self.folder.log)), self.log, read_back=self.read_back
+        )
 
     def voter(self) -> ClusterEngine:
         """A voter that goes on with the log that it has."""

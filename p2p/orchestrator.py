@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -18,8 +18,8 @@ from managers.own_record import OwnRecord
 from managers.pipeline import EVERYTHING, Duty, Pipeline
 from managers.proposer import Proposer
 from managers.runtime.event_router import EventRouter
-from managers.runtime.service import Beat, Service
 from managers.runtime.every import every
+from managers.runtime.service import Beat, Service
 from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.machine import StateMachine
@@ -138,13 +138,12 @@ async def _node(settings: Settings, duty: Duty, contacts: tuple[Contact, ...]) -
         parts = Parts(settings, folder, kept, await asyncio.to_thread(node_key, folder.root), contacts)
         parts.cluster_id = str(known.get(FACT) or "")
         parts.seat = Seat(parts.engine(kind))
-        async with parts.calls, parts.seat:
-            async with parts.pipeline(duty) as pipeline:
-                attach(pipeline)
-                try:
-                    yield pipeline
-                finally:
-                    detach(pipeline)
+        async with parts.calls, parts.seat, parts.pipeline(duty) as pipeline:
+            attach(pipeline)
+            try:
+                yield pipeline
+            finally:
+                detach(pipeline)
 
 
 class Parts:
@@ -202,8 +201,8 @@ class Parts:
                 self.cluster_id = await adopt(self.seat, self.kept, founder, self.folder, secrets.token_hex(16))
             await self.kept.save_state({NAME_FACT: settings.node.node_id})
             pipeline = Pipeline(
-                settings, self.seat, launcher, self.folder, clock, session=session, router=router, duty=duty,
-                own=self._own_record(), extra=self._mesh if duty is EVERYTHING else lambda _pipeline: (),
+                settings, self.seat, launcher, self.folder, clock, own=self._own_record(session), router=router,
+                duty=replace(duty, beside=self._mesh) if duty is EVERYTHING else duty,
             )  # fmt: skip
             pipeline.journal, pipeline.kept = self.journal, self.kept
             async with pipeline:
@@ -211,9 +210,7 @@ class Parts:
 
     def _mesh(self, pipeline: Pipeline) -> Sequence[Service]:
         """What the node does as one of several."""
-        voting = Voting(
-            self.seat, self.settings.node.node_id, self.engines, self.folder, lambda: pipeline.office.held
-        )
+        voting = Voting(self.seat, self.settings.node.node_id, self.engines, self.folder, lambda: pipeline.office.held)
 
         async def vote(beat: Beat) -> None:
             await every(VOTING_S, voting.look, timeout_s=VOTING_TIMEOUT_S, beat=beat)
@@ -228,13 +225,13 @@ class Parts:
         member = self.seat.state.members.get(node)
         return self._contacts.get(node, ()) if member is None or not member.addresses else member.addresses
 
-    def _own_record(self) -> OwnRecord:
+    def _own_record(self, session: int) -> OwnRecord:
         node = self.settings.node
         return OwnRecord(
+            session=session,
             public_key=self.key.text,
             addresses=own_addresses(node),
             raft_address=raft_address(node),
-            spot=node.spot,
             protocol=PRESENT.protocol,
             rules=PRESENT.rules,
         )

@@ -92,6 +92,6 @@ class Mesh:
     @asynccontextmanager
     async def calls(self, name: str, breaker: CircuitBreaker | None = None) -> AsyncIterator[NodeCalls]:
         """The calls of a member."""
-        caller = Caller(name, CLUSTER, key_of(name), lambda: self.epoch, lambda: self.wall(name))
+        caller = Caller(name, lambda: CLUSTER, key_of(name), lambda: self.epoch, lambda: self.wall(name))
         async with NodeCalls(caller, lambda node: self.addresses.get(node, ()), breaker or CircuitBreaker()) as calls:
             yield calls

@@ -15,6 +15,7 @@ S = TypeVar("S")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 Listener = Callable[[S, S, R], None]
+RecordListener = Callable[[int, bytes], None]
 LISTENERS_MAX = 16  # they run on the loop's thread after every record
 
 
@@ -42,6 +43,7 @@ class Replica(Generic[S, R]):
         self._state = machine.initial()
         self._version = 0
         self._listeners: list[Listener[S, R]] = []
+        self._record_listeners: list[RecordListener] = []
         self._step = asyncio.Event()  # set, and replaced, whenever the version has gone up
 
     @property
@@ -64,6 +66,15 @@ class Replica(Generic[S, R]):
             raise RulesError(f"{LISTENERS_MAX} listeners are the most")
         self._listeners.append(listener)
 
+    def on_record(self, listener: RecordListener) -> None:
+        """Call it with the version and the body of each record that is applied from now on, read back or not.
+
+        A state that is installed as it is leaves a gap in the versions, and nobody is told. It must not raise.
+        """
+        if len(self._record_listeners) >= LISTENERS_MAX:
+            raise RulesError(f"{LISTENERS_MAX} listeners are the most")
+        self._record_listeners.append(listener)
+
     async def changed(self, version: int, timeout_s: float) -> int:
         """Wait until the version is past the given one, at most so long; the version then, past it or not."""
         with suppress(TimeoutError):
@@ -81,6 +92,8 @@ class Replica(Generic[S, R]):
         before = self._state
         self._state, result = self._machine.apply(before, body)
         self._version += 1
+        for record_listener in self._record_listeners:
+            record_listener(self._version, body)
         for listener in self._listeners if told is None else told:
             listener(before, self._state, result)
         return result

@@ -5,12 +5,13 @@ The middleware here is one of the five places that catch whatever comes.
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from managers.ports import BusyError
 from ringrift_core.errors import InvariantError, RingriftError, RulesError, StorageError
 
 DETAILS_MAX = 10
@@ -20,6 +21,7 @@ CODES = {
 }  # fmt: skip
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Details = tuple[str, ...] | Mapping[str, str | float]
 Form = TypeVar("Form", bound=BaseModel)
 
 logger = logging.getLogger(__name__)
@@ -28,15 +30,18 @@ logger = logging.getLogger(__name__)
 class RequestError(RingriftError):
     """The request is wrong, or does not fit what stands; `status` is that of the answer."""
 
-    def __init__(self, message: str, status: int = 400, details: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, status: int = 400, details: Details = (), *, code: str = "") -> None:
+        """`code` is for programs; without it that of the status."""
         super().__init__(message)
         self.status = status
         self.details = details
+        self.code = code
 
 
-def error_answer(status: int, message: str, details: tuple[str, ...] = ()) -> web.Response:
+def error_answer(status: int, message: str, details: Details = (), code: str = "") -> web.Response:
     """An error as an answer."""
-    error = {"code": CODES.get(status, "error"), "message": message, "details": list(details)}
+    plain = dict(details) if isinstance(details, Mapping) else list(details)
+    error = {"code": code or CODES.get(status, "error"), "message": message, "details": plain}
     return web.json_response({"error": error}, status=status)
 
 
@@ -51,7 +56,9 @@ async def errors_as_answers(request: web.Request, handler: Handler) -> web.Strea
             answer.headers["Allow"] = error.headers["Allow"]
         return answer
     except RequestError as error:
-        return error_answer(error.status, str(error), error.details)
+        return error_answer(error.status, str(error), error.details, error.code)
+    except BusyError as error:
+        return error_answer(503, str(error), code="busy")
     except RulesError as error:
         return error_answer(400, str(error))
     except (StorageError, TimeoutError) as error:

@@ -97,7 +97,7 @@ async def _admit(gate: Gate, request: web.Request, peer: Peer) -> None:
             raise _refused("no_credential", 401, "this needs a credential: Authorization: Bearer TOKEN", CHALLENGE)
         raise _refused("not_allowed", 403, f"{principal} may not {request.method} {route.pattern}")
     if not asks:
-        await _body(gate, request)
+        await _body(gate, request, route)
     request[PRINCIPAL] = principal
 
 
@@ -130,7 +130,7 @@ async def _shown(gate: Gate, request: web.Request, route: Route, page: Page) -> 
     if len(envelopes) + len(bearers) > 1:
         raise _refused("several_credentials", 400, "show one credential")
     if envelopes:
-        return await _by_envelope(gate, request, envelopes[0])
+        return await _by_envelope(gate, request, route, envelopes[0])
     if bearers:
         return by_token(gate.credentials, bearer_of(bearers[0]))
     name = session_cookie(request)
@@ -147,10 +147,10 @@ async def _shown(gate: Gate, request: web.Request, route: Route, page: Page) -> 
     return principal
 
 
-async def _by_envelope(gate: Gate, request: web.Request, header: str) -> Principal:
+async def _by_envelope(gate: Gate, request: web.Request, route: Route, header: str) -> Principal:
     if gate.verifier is None:
         raise _refused("unknown_sender", 401, "this node is in no cluster", CHALLENGE)
-    content = await _read(gate, request)
+    content = await _read(gate, request, route)
     call = Call.of(request.method, request.raw_path, content)
     found = gate.verifier.check(call, header, now=gate.wall(), epoch=gate.epoch())
     if isinstance(found, Refusal):
@@ -181,17 +181,17 @@ def _ambient(gate: Gate, peer: Peer, page: Page, *, asks: bool) -> Principal:
     return Principal.OBSERVER if asks or gate.credentials.admin is not None else Principal.ADMIN
 
 
-async def _body(gate: Gate, request: web.Request) -> None:
-    content = await _read(gate, request)
+async def _body(gate: Gate, request: web.Request, route: Route) -> None:
+    content = await _read(gate, request, route)
     try:
         check_json(content)
     except RequestError as error:
         raise _refused("bad_body", error.status, str(error)) from None
 
 
-async def _read(gate: Gate, request: web.Request) -> bytes:
+async def _read(gate: Gate, request: web.Request, route: Route) -> bytes:
     try:
-        return await read_body(request, gate.body_s)
+        return await read_body(request, gate.body_s, route.body_bytes_max)
     except RequestError as error:
         raise _refused(CODES.get(error.status, "bad_body"), error.status, str(error)) from None
 

@@ -16,19 +16,27 @@ DEPTH_MAX = 32  # of lists and objects in each other
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 
 
-async def read_body(request: web.Request, limit_s: float) -> bytes:
-    """The body of a request; RequestError when it is encoded, too long, or does not come in time."""
+async def read_body(request: web.Request, limit_s: float, bytes_max: int) -> bytes:
+    """The body of a request; RequestError when it is encoded, too long, or does not come in time.
+
+    One without a length is read up to the application's own limit before it is found to be too long.
+    """
     if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         raise RequestError("send the body as it is, without Content-Encoding", 415)
+    if (request.content_length or 0) > bytes_max:
+        raise RequestError("the body is too long", 413)
     try:
         async with asyncio.timeout(limit_s):
-            return await request.read()
+            content = await request.read()
     except TimeoutError:
         raise RequestError(f"the body has not come within {limit_s:g} s", 408) from None
     except web.HTTPRequestEntityTooLarge:
         raise RequestError("the body is too long", 413) from None
     except (web.RequestPayloadError, web.HTTPException, ConnectionError) as error:
         raise RequestError("the body is broken off or badly sent") from error
+    if len(content) > bytes_max:
+        raise RequestError("the body is too long", 413)
+    return content
 
 
 def check_json(content: bytes) -> None:

@@ -13,14 +13,18 @@ from pydantic import BaseModel
 from managers.manual_rollback import RollbackResult
 from managers.model_rows import ModelRow
 from managers.promotion_desk import Ticket
+from managers.state.commands import Command
 from managers.status_records import Status
+from p2p.consensus.following import Proposed
 from p2p.exchange.refs import ChunkList, ManifestPage
 from p2p.http import answers, forms
 from p2p.http.promotion_forms import PromoteForm, RollbackForm
-from p2p.identity.principals import ADMINS, EVERYBODY, FETCHERS, READERS, WATCHERS, Principal
+from p2p.identity.principals import ADMINS, EVERYBODY, FETCHERS, NODES, READERS, WATCHERS, Principal
 
 SEGMENT = "[A-Za-z0-9._~-]{1,128}"  # of a path, what a {name} stands for; nothing that needs an escape
 PATH_CHARS_MAX = 1024
+BODY_BYTES_MAX = 64 << 10
+COMMAND_BYTES_MAX = 1 << 20  # a record of the log (managers/state/log_format.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Route:
     queries: tuple[Query, ...] = ()
     others: tuple[tuple[int, type[BaseModel]], ...] = ()  # further answers, as the summary says
     aliased: bool = False  # answered on the ports 9090 and 8780 too
+    forwarded: bool = False  # done by the leader: whoever is asked hands it on
+    body_bytes_max: int = BODY_BYTES_MAX
 
 
 def get(
@@ -69,9 +75,10 @@ def post(
     *,
     status: int = 200,
     others: tuple[tuple[int, type[BaseModel]], ...] = (),
+    forwarded: bool = True,
 ) -> Route:
-    """An order for admins."""
-    return Route("POST", pattern, ADMINS, summary, answer, body, status, others=others)
+    """An order for admins, which the leader carries out unless it is about one node."""
+    return Route("POST", pattern, ADMINS, summary, answer, body, status, others=others, forwarded=forwarded)
 
 
 FULL = (Query("peers", "`full`: all other nodes; without it at most 50"),)
@@ -93,6 +100,13 @@ HELD = (
     Query("cursor", "`next` of an answer"),
     Query("unless", "a root: if it is still that of all that is held, no references come"),
 )
+WATCH = (
+    Query("since", "the version that is there; 0: none", number=True),
+    Query("wait", "seconds to wait for news, at most 30", number=True),
+    Query("dump", "version of a dump that was begun", number=True),
+    Query("offset", "bytes of it that are there", number=True),
+)
+BEHIND = (Query("version", "the version by which the command was made, waited for here", number=True),)
 
 ROUTES = (
     get("/health", "whether the node is well; 503 when not", answers.HealthAnswer, EVERYBODY, aliased=True),
@@ -114,7 +128,8 @@ ROUTES = (
     get("/blobs/{sha256}/chunks", "the digests of its chunks of 1 MiB", ChunkList, FETCHERS),
     Route("POST", "/session", EVERYBODY, "swap a token for a cookie", answers.SessionAnswer, forms.SessionForm),
     Route("DELETE", "/session", EVERYBODY, "end the session", answers.SessionEndAnswer),
-    post("/events", "publish an event in this node", forms.EventForm, answers.PublishedAnswer, status=202),
+    post("/events", "publish an event in this node", forms.EventForm, answers.PublishedAnswer, status=202,
+         forwarded=False),
     get("/admin/promote", "requests to promote, the latest evaluation", answers.PromotionsAnswer, WATCHERS),
     get("/admin/promote/{number}", "one request and its result", Ticket, WATCHERS),
     post("/admin/promote", "judge a net and promote it if it passes; with `dry_run` only say what it would play",
@@ -130,7 +145,11 @@ ROUTES = (
     post("/admin/halt", "stop all jobs and start none", forms.HaltForm, answers.OrderAnswer),
     post("/admin/resume", "go on", forms.EmptyForm, answers.OrderAnswer),
     get("/admin/daemons", "the services of the node", answers.DaemonsAnswer, WATCHERS),
-    post("/admin/daemons/{name}/{action}", "start, stop or restart one", forms.EmptyForm, answers.DaemonAnswer),
+    post("/admin/daemons/{name}/{action}", "start, stop or restart one", forms.EmptyForm, answers.DaemonAnswer,
+         forwarded=False),
+    get("/cluster/watch", "what has changed in the state, for nodes that do not vote; msgpack", None, NODES, WATCH),
+    Route("POST", "/cluster/propose", NODES, "a command of a node that does not vote, brought into the log", Proposed,
+          Command, queries=BEHIND, body_bytes_max=COMMAND_BYTES_MAX),
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ class Principal(StrEnum):
     ANYBODY = "anybody"  # has shown nothing
 
 
+NODES = frozenset({Principal.WORKER, Principal.VOTER})
 ADMINS = frozenset({Principal.ADMIN})
 READERS = frozenset({Principal.OBSERVER, Principal.WORKER, Principal.VOTER, Principal.ADMIN})
 FETCHERS = frozenset({Principal.WORKER, Principal.VOTER, Principal.ADMIN})  # of files

@@ -19,6 +19,7 @@ from config.environment import process_environment
 from config.schema import Settings
 from managers.launcher import LauncherSettings, LocalLauncher
 from managers.node_folder import NodeFolder
+from managers.own_record import OwnRecord
 from managers.pipeline import Pipeline
 from managers.ports import Report
 from managers.runtime.event_router import EventRouter
@@ -111,7 +112,9 @@ async def node(settings: Settings, world: World, session: int = 1) -> AsyncItera
         async with (
             EventRouter(settings.node.node_id, str(session), clock) as router,
             launcher,
-            Pipeline(settings, consensus, launcher, folder, clock, session=session, router=router) as pipeline,
+            Pipeline(
+                settings, consensus, launcher, folder, clock, own=OwnRecord(session=session), router=router
+            ) as pipeline,
         ):
             pipeline.report_listeners.append(on_report)
             yield pipeline

@@ -15,6 +15,7 @@ from config.sections import NodeSettings
 from managers.launcher.local_launcher import LocalLauncher
 from managers.manual_rollback import RollbackResult
 from managers.node_folder import NodeFolder
+from managers.own_record import OwnRecord
 from managers.pipeline import EVALUATION, REQUESTS, Duty, Pipeline
 from managers.promotion_result import Met, PromotionResult, gate_plan
 from managers.runtime.event_router import EventRouter
@@ -241,7 +242,7 @@ def beside_a_loop(root: Path, ask: Callable[[Pipeline], Awaitable[Any]], *, serv
                 launcher,
                 folder,
                 lambda: BEGAN,
-                session=1,
+                own=OwnRecord(session=1),
                 router=EventRouter("n", "1", lambda: BEGAN),
             )
             application = web.Application(middlewares=[errors_as_answers])
@@ -325,7 +326,7 @@ def test_a_node_that_only_judges_starts_no_selfplay_that_a_loop_has_left(tmp_pat
             launcher,
             folder,
             lambda: BEGAN,
-            session=1,
+            own=OwnRecord(session=1),
             router=EventRouter("n", "1", lambda: BEGAN),
             duty=duty,
         )

@@ -13,6 +13,7 @@ from config.schema import Settings
 from managers.launcher.local_launcher import LocalLauncher
 from managers.model_installer import ModelInstaller
 from managers.node_folder import NodeFolder
+from managers.own_record import OwnRecord
 from managers.pipeline import REQUESTS, Pipeline
 from managers.promotion_desk import REQUESTS_MAX
 from managers.proposer import Proposer
@@ -50,7 +51,14 @@ def asked(
             launcher = LocalLauncher(folder.jobs, folder.logs)
             router = EventRouter("n", "1", lambda: BEGAN)
             pipeline = Pipeline(
-                Settings(), consensus, launcher, folder, lambda: BEGAN, session=1, router=router, duty=REQUESTS
+                Settings(),
+                consensus,
+                launcher,
+                folder,
+                lambda: BEGAN,
+                own=OwnRecord(session=1),
+                router=router,
+                duty=REQUESTS,
             )
             installer = ModelInstaller(Settings(), folder)
             consensus.on_applied(lambda _before, after, _result: void(installer.install(after, BEGAN)))

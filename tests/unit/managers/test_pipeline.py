@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from managers.node_folder import NodeFolder
+from managers.own_record import OwnRecord
 from managers.pipeline import Pipeline
 from managers.resource_watch import Resources
 from managers.runtime.event_router import EventRouter
@@ -19,7 +20,13 @@ def test_silent_nodes_and_a_node_without_room_get_no_jobs_and_this_one_is_never_
     router = EventRouter("a", "1", lambda: cluster.now)
     consensus = LocalConsensus(StateMachine(), None)
     pipeline = Pipeline(
-        settings, consensus, FakeLauncher(), NodeFolder(tmp_path), lambda: cluster.now, session=1, router=router
+        settings,
+        consensus,
+        FakeLauncher(),
+        NodeFolder(tmp_path),
+        lambda: cluster.now,
+        own=OwnRecord(session=1),
+        router=router,
     )
     cluster.node("a")
     cluster.node("b")

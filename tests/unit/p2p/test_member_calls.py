@@ -15,10 +15,11 @@ from config.schema import Settings
 from config.sections import NodeSettings
 from managers.launcher.local_launcher import LocalLauncher
 from managers.node_folder import NodeFolder
+from managers.own_record import OwnRecord
 from managers.pipeline import REQUESTS, Pipeline
 from managers.runtime.event_router import EventRouter
 from managers.state import LocalConsensus
-from managers.state.commands import Body, Found, Join, Leave, TakeRole
+from managers.state.commands import Body, Found, Join, Leave, SetVoters, TakeRole
 from managers.state.machine import StateMachine
 from managers.state.members import LEADER
 from p2p.http.access import access_of
@@ -56,7 +57,7 @@ async def node(folder: Path, *bodies: Body) -> AsyncIterator[Client]:
             LocalLauncher(kept.jobs, kept.logs),
             kept,
             wall,
-            session=1,
+            own=OwnRecord(session=1),
             router=EventRouter("here", "1", time.monotonic),
             duty=REQUESTS,
         )
@@ -96,7 +97,7 @@ def test_a_member_asks_with_its_key_and_may_order_nothing(tmp_path: Path):
             refused = await client.post("/admin/halt", headers=signed("POST", "/admin/halt"))
             assert (refused.status, (await refused.json())["error"]) == (
                 403,
-                {"code": "not_allowed", "message": "voter may not POST /admin/halt", "details": {}},
+                {"code": "not_allowed", "message": "worker may not POST /admin/halt", "details": {}},
             )
 
     asyncio.run(run())
@@ -130,4 +131,20 @@ def test_a_key_counts_as_soon_as_it_stands_in_the_state():
     keys = MemberKeys(lambda: cluster.state, "here")
     assert keys.known("other") is None
     cluster.do(Join(node="other", session=1, cores=1, public_key=OTHER_KEY.text))
-    assert keys.known("other") == (OTHER_KEY.public, Principal.VOTER)
+    assert keys.known("other") == (OTHER_KEY.public, Principal.WORKER)
+
+
+def test_a_voter_is_who_stands_among_the_voters_or_leads_where_there_are_none():
+    cluster = Commanded()
+    keys = MemberKeys(lambda: cluster.state, "here")
+
+    def principals() -> list[Principal]:
+        return [known.principal for name in ("a", "b") if (known := keys.known(name)) is not None]
+
+    for name, key in (("a", OWN_KEY), ("b", OTHER_KEY)):
+        cluster.do(Join(node=name, session=1, cores=1, public_key=key.text, raft_address=f"{name}:8771"))
+    assert principals() == [Principal.WORKER, Principal.WORKER]
+    cluster.do(TakeRole(role=LEADER, node="a", session=1, lease_s=60.0))
+    assert principals() == [Principal.VOTER, Principal.WORKER]
+    cluster.do(SetVoters(voters=("b",)))
+    assert principals() == [Principal.WORKER, Principal.VOTER]

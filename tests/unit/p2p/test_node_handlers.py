@@ -9,6 +9,7 @@ from config.sections import NodeSettings
 from managers.event_journal import LAST
 from managers.launcher.local_launcher import LocalLauncher
 from managers.node_folder import NodeFolder
+from managers.own_record import OwnRecord
 from managers.pipeline import REQUESTS, Pipeline
 from managers.runtime.event_router import EventRouter
 from managers.state import LocalConsensus
@@ -28,7 +29,14 @@ def test_every_route_has_a_handler_and_every_handler_a_route(tmp_path: Path):
             launcher = LocalLauncher(folder.jobs, folder.logs)
             router = EventRouter("n", "1", time.monotonic)
             pipeline = Pipeline(
-                settings, consensus, launcher, folder, time.monotonic, session=1, router=router, duty=REQUESTS
+                settings,
+                consensus,
+                launcher,
+                folder,
+                time.monotonic,
+                own=OwnRecord(session=1),
+                router=router,
+                duty=REQUESTS,
             )
             access = access_of(settings.node, {})
             node = NodeShell(pipeline, access, FakeScreen(), {})
@@ -55,7 +63,14 @@ def test_a_transition_that_tells_nothing_is_no_gap_for_whoever_asks_behind_it(tm
             EventRouter("n", "1", time.monotonic) as router,
             LocalLauncher(folder.jobs, folder.logs) as launcher,
             Pipeline(
-                settings, consensus, launcher, folder, time.monotonic, session=1, router=router, duty=REQUESTS
+                settings,
+                consensus,
+                launcher,
+                folder,
+                time.monotonic,
+                own=OwnRecord(session=1),
+                router=router,
+                duty=REQUESTS,
             ) as pipeline,
         ):
             seq = 0

@@ -60,7 +60,7 @@ def test_a_refusal_has_status_code_and_words():
         with pytest.raises(CallRefused) as caught:
             await calls.ask("b", "POST", "/admin/halt", b"{}", timeout_s=5.0, bytes_max=100)
         assert (caught.value.status, caught.value.code, caught.value.node) == (403, "not_allowed", "b")
-        assert "voter may not POST /admin/halt" in str(caught.value)
+        assert "worker may not POST /admin/halt" in str(caught.value)
 
     run(mesh(), test)
 

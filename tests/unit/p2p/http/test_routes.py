@@ -25,6 +25,7 @@ PATHS = (
     | {("GET", path): {A, V, W, O} for path in READERS}
     | {("GET", path): {A, O} for path in WATCHERS}
     | {("POST", path): {A} for path in ADMINS}
+    | {("GET", "/cluster/watch"): {V, W}, ("POST", "/cluster/propose"): {V, W}}
 )
 
 

@@ -11,7 +11,7 @@ from managers.runtime.service import State
 from managers.state.commands import Join
 from managers.status_records import PEERS_MAX
 from p2p.http.errors import RequestError
-from p2p.http.node_api import BODY_BYTES_MAX
+from p2p.http.routes import BODY_BYTES_MAX
 from ringrift_core.errors import RulesError, StorageError
 from tests.http_door import Client, FakeDoor, answering, ask
 from tests.loop_states import NODE, Loop
