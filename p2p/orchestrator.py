@@ -41,6 +41,7 @@ from ringrift_core.storage import prepare_folder
 
 NOT_ALONE = "is the folder of a node of a larger cluster and holds no whole state: start it (ringrift-p2p) and ask it"
 NAME_FACT = "node_id"  # under which the name of the node is kept
+FOLLOWS_FACT = "follows"  # that the node has followed voters: it has no log of its own then, and must not begin one
 VOTING_S = 1.0  # between two looks at who should vote
 CHANCE = secrets.SystemRandom()
 VOTING_TIMEOUT_S = 60.0  # a change of the consensus waits for disks and for a process
@@ -95,9 +96,7 @@ def kind_of(folder: NodeFolder, known: Mapping[str, object]) -> Kind:
     """What a node was when it ended; works on the disk. `known` are the facts that it keeps."""
     if has_group(folder):
         return Kind.VOTER
-    if has_local_log(folder) or known.get(FACT) is None:
-        return Kind.ALONE
-    return Kind.FOLLOWER
+    return Kind.FOLLOWER if known.get(FOLLOWS_FACT) and not has_local_log(folder) else Kind.ALONE
 
 
 def log_settings(settings: Settings) -> LogSettings:
@@ -210,7 +209,12 @@ class Parts:
 
     def _mesh(self, pipeline: Pipeline) -> Sequence[Service]:
         """What the node does as one of several."""
-        voting = Voting(self.seat, self.settings.node.node_id, self.engines, self.folder, lambda: pipeline.office.held)
+        node = self.settings.node.node_id
+
+        async def follows() -> None:
+            await self.kept.save_state({FOLLOWS_FACT: True})
+
+        voting = Voting(self.seat, node, self.engines, self.folder, lambda: pipeline.office.held, follows)
 
         async def vote(beat: Beat) -> None:
             await every(VOTING_S, voting.look, timeout_s=VOTING_TIMEOUT_S, beat=beat)

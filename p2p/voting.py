@@ -8,7 +8,7 @@ is told comes with an empty log and is let in by the leader; who is no voter any
 import asyncio
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -50,13 +50,15 @@ class Voting:
         engines: Engines,
         folder: NodeFolder,
         leads: Callable[[], bool],
+        follows: Callable[[], Awaitable[None]],
     ) -> None:
-        """`leads` says whether this node holds the office."""
+        """`leads` says whether this node holds the office; `follows` keeps that it follows, for its next life."""
         self._seat = seat
         self._node = node
         self._engines = engines
         self._folder = folder
         self._leads = leads
+        self._follows = follows
         self._told: tuple[Peer, ...] = ()
         self._waits = ""
 
@@ -125,6 +127,7 @@ class Voting:
 
     async def _follow(self) -> None:
         async def ready() -> None:
+            await self._follows()
             await asyncio.to_thread(remove_group, self._folder)
 
         await self._seat.change(self._engines.follower, ready)

@@ -65,8 +65,8 @@ def test_a_halt_is_written_where_no_loop_runs_and_stands_until_it_is_taken_back(
 
 def test_a_folder_keeps_the_name_of_its_node(tmp_path: Path):
     folder = NodeSettings(data_dir=tmp_path)
-    assert named_as_before(Settings(node=folder), Loop().state).node.node_id == NODE
-    assert named_as_before(Settings(node=folder), ClusterState()).node == folder
+    assert named_as_before(Settings(node=folder), NODE).node.node_id == NODE
+    assert named_as_before(Settings(node=folder), None).node == folder
     said = Settings(node=NodeSettings(data_dir=tmp_path, node_id="another"))
     with pytest.raises(ConfigError, match="is the folder of the node here, not another"):
-        named_as_before(said, Loop().state)
+        named_as_before(said, NODE)
