@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import msgpack
 
-from config.sections import NODE_NAME
 from ringrift_core.errors import InvariantError
 
 Entry = tuple[bytes, int, int]  # command, index, term
@@ -18,7 +17,7 @@ BODIES, NO_OP, MEMBERSHIP = b"\x00", b"\x01", b"\x02"  # as in pysyncobj.syncobj
 BODY_BYTES_MAX = (1 << 20) + 16  # a command of the cluster's state and the tag of its proposer
 ENTRY_BYTES_MAX = 4 << 20
 INTEGER_MAX = (1 << 63) - 1
-NODE = re.compile(NODE_NAME)
+NODE = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # config.sections.NODE_NAME, which would bring pydantic with it
 
 
 @dataclass(frozen=True, slots=True)

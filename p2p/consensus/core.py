@@ -179,9 +179,11 @@ class Core(SyncObj):  # type: ignore[misc]  # the library has no types
         """Ask a voter to lead; `answer` is told at once."""
         self.transferLeadership(None if node is None else Node(node), answer)
 
-    def skip_answers(self) -> None:
-        """A base was installed: what became of entries that it covers was not seen here."""
+    def note_installed(self) -> None:
+        """A base was installed: all up to it is agreed on. What became of which entry was not seen here."""
         self._check_loaded()
+        self._SyncObj__raftCommitIndex = max(self.raftCommitIndex, self.applied_index)
+        self._store.setRaftCommitIndex(self._SyncObj__raftCommitIndex)
         waiting = self._SyncObj__commandsWaitingCommit
         for index in [index for index in waiting if index <= self.applied_index]:
             for _, answer in waiting.pop(index):

@@ -26,8 +26,9 @@ def to_library(message: Message) -> LibraryMessage:
         case AppendEntries(term, commit, index, before, entries):
             return _said("append_entries", term=term, commit_index=commit, prevLogIdx=index, prevLogTerm=before,
                          entries=entries)  # fmt: skip
-        case DumpPart(term, commit, offset, last, content):
-            return _said("append_entries", term=term, commit_index=commit, serialized=(content, offset, last))
+        case DumpPart(term, offset, last, content):
+            # With a commit index the library would take its own entries up to there for agreed on, whatever they are.
+            return _said("append_entries", term=term, commit_index=0, serialized=(content, offset, last))
         case NextIndex(_, following, reset, success):
             return _said("next_node_idx", next_node_idx=following, reset=reset, success=success)
         case RequestVote(term, index, last_term):
@@ -51,7 +52,7 @@ def from_library(message: LibraryMessage, term: int, next_index: int) -> Message
     match message:
         case {"type": "append_entries", "serialized": _}:
             content, offset, last = fields["serialized"]
-            return DumpPart(fields["term"], fields["commit_index"], offset, last, content)
+            return DumpPart(fields["term"], offset, last, content)
         case {"type": "append_entries", "entries": _}:
             return AppendEntries(fields["term"], fields["commit_index"], fields["prevLogIdx"], fields["prevLogTerm"],
                                  tuple(fields["entries"]))  # fmt: skip

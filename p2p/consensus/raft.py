@@ -85,8 +85,8 @@ class Raft:
         # Whoever heard of a leader within the shortest timeout, less two signs of life, votes for nobody else.
         patience = timing.timeout_min_s - 2 * timing.period_s
         self._election = PreElection(node, int(substitutes.chance() * ROUNDS), now, patience)
-        self._due = now if self._core.voters == (node,) else self._core.take_deadline() or now
-        self._core.take_deadline()
+        drawn = self._core.take_deadline()
+        self._due = now if drawn is None or self._core.voters == (node,) else drawn  # alone it need not wait
         self._summoned = False  # the leader wishes this node to lead
         if store.base is not None:
             self._note_base()
@@ -102,6 +102,8 @@ class Raft:
 
     def receive(self, peer: str, frame: bytes) -> None:
         """A frame of a connected peer; WireError for what is no message: drop the connection."""
+        if not self._core.linked(peer):
+            return
         message = decode(frame)
         match message:
             case PreVote():
@@ -202,7 +204,7 @@ class Raft:
             self._election.heard(substitutes.now())
         if self._dumps.installed:
             self._dumps.installed = False
-            core.skip_answers()
+            core.note_installed()
             self._note_base()
         elif isinstance(message, DumpPart):
             self._send(peer, NextIndex(core.term, core.end.index + 1, reset=False, success=False))
@@ -262,6 +264,7 @@ class Raft:
         core, now = self._core, substitutes.now()
         if core.role is Role.LEADER or self._store.mute or self._node not in core.voters:
             core.cancel_transfer()
+            self._summoned = False
             return
         if self._summoned:
             self._summoned = False

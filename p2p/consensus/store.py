@@ -18,7 +18,6 @@ from managers.state.log_files import LogFiles
 from managers.state.log_format import FRAME_BYTES_MAX, LENGTH, RECORD_BYTES_MAX
 from p2p.consensus.base import Base, base_of
 from p2p.consensus.codec import (
-    NO_OP,
     Change,
     Entry,
     change_of,
@@ -36,7 +35,6 @@ from ringrift_core.errors import RulesError, StorageError
 FORMAT = 1
 FIRST, LAST = 1, 2  # bits in front of a record: it begins a change, it ends one
 LOG_BYTES = 128 << 20  # from so many on the log is compacted though there is no new base
-BLANK: Entry = (NO_OP, 1, 0)  # what the log of a node begins with that has no base; pysyncobj adds it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ class RaftStore:
             if found.snapshot is not None:
                 self._read_image(unpack(found.snapshot))
             for content in _joined(found.records):
-                self._read_change(unpack(content))
+                self._read_change(unpack(content), lost=bool(found.damaged))
         except ValueError as error:
             self._log.close()
             raise StorageError(f"{self._where}: holds no log of a voter ({error}); move it away") from error
@@ -171,9 +169,10 @@ class RaftStore:
         self._durable_meta, self._commit_due = self._meta, False
 
     def _write_all(self) -> None:
-        """A snapshot of everything. The log wants a record in front of it, which changes nothing."""
+        """A snapshot of everything. The log wants a record in front of it, which says what the snapshot is about."""
         assert self._base is None or self._entries[:2] == [self._base.before, self._base.last]
-        self._log.append([bytes([FIRST])])
+        start = self._entries[0][1] if self._entries else 1
+        self._log.append([bytes([FIRST | LAST]) + pack([FORMAT, start])])
         self._log.compact(self._image())
         self._whole = False
 
@@ -195,12 +194,20 @@ class RaftStore:
             raise ValueError("the entries do not begin where the dump ends")
         self._meta = _meta(meta)
 
-    def _read_change(self, values: object) -> None:
-        form, cut, items, *meta = listed(values, 7)
+    def _read_change(self, values: object, *, lost: bool) -> None:
+        """Apply a change; `lost` says that a snapshot which there was cannot be read."""
+        form, cut, *rest = listed(values)
         _known(form)
         start = integer(cut)
+        if (
+            not rest
+        ):  # a snapshot of entries from here on: written or not, the entries before it lead to it, or it is lost
+            if lost and (not self._entries or self._entries[-1][1] < start):
+                raise ValueError(f"the snapshot that begins with entry {start} cannot be read")
+            return
+        items, *meta = listed(rest, 5)
         kept = [it for it in self._entries if it[1] < start]
-        last, term = (kept[-1][1], kept[-1][2]) if kept else (start - 1, 0)
+        last, term = (kept[-1][1], kept[-1][2]) if kept else (0, 0)
         if last != start - 1:
             raise ValueError(f"there is no entry {start - 1}")
         self._entries = [*kept, *entries(items, start - 1, term)]

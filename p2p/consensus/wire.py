@@ -41,10 +41,9 @@ class AppendEntries:
 
 @dataclass(frozen=True, slots=True)
 class DumpPart:
-    """A piece of a leader's base."""
+    """A piece of a leader's base. It says nothing about entries that stand in other logs."""
 
     term: int
-    commit_index: int
     offset: int
     last: bool
     content: bytes
@@ -156,9 +155,9 @@ def _append_entries(fields: list[object]) -> AppendEntries:
 
 
 def _dump_part(fields: list[object]) -> DumpPart:
-    term, commit, offset, last, content = listed(fields, 5)
+    term, offset, last, content = listed(fields, 4)
     part = octets(content, PART_BYTES_MAX)
-    return DumpPart(integer(term), integer(commit), integer(offset), flag(last), part)
+    return DumpPart(integer(term), integer(offset), flag(last), part)
 
 
 def _next_index(fields: list[object]) -> NextIndex:

@@ -45,7 +45,7 @@ def appends(draw):
 
 messages = st.one_of(
     appends(),
-    st.builds(DumpPart, numbers, numbers, numbers, st.booleans(), st.binary(max_size=60)),
+    st.builds(DumpPart, numbers, numbers, st.booleans(), st.binary(max_size=60)),
     st.builds(NextIndex, numbers, numbers, st.booleans(), st.booleans()),
     st.builds(RequestVote, numbers, numbers, numbers),
     st.builds(Vote, numbers),

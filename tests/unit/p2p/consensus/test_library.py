@@ -10,7 +10,9 @@ from pysyncobj import journal, serializer, syncobj
 from pysyncobj.config import FAIL_REASON, SERIALIZER_STATE, SyncObjConf
 from pysyncobj.version import VERSION
 
+from config.sections import NODE_NAME
 from p2p.consensus import core, substitutes
+from p2p.consensus.codec import NODE
 from p2p.consensus.core import Core
 from p2p.consensus.dumps import Dumps
 from p2p.consensus.store import RaftStore
@@ -61,6 +63,10 @@ def test_the_settings_exist():
     assert vars(conf).keys() == known.keys()
     text = inspect.getsource(core._conf)
     assert all(name.split("=")[0].strip() in known for name in text.splitlines() if "=" in name and "#" not in name)
+
+
+def test_names_of_nodes_are_those_of_the_settings():
+    assert NODE.pattern == NODE_NAME
 
 
 def test_a_voter_without_the_substitutes_is_refused(monkeypatch):

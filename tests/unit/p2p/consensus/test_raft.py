@@ -1,7 +1,10 @@
 """One voter against peers that the test plays: what it may say, and when."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from p2p.consensus import core, library_messages
 from p2p.consensus.base import Base
 from p2p.consensus.codec import BODY_BYTES_MAX, NO_OP
 from p2p.consensus.effects import Applied, DumpWanted, Installed, Role
@@ -13,6 +16,7 @@ from p2p.consensus.wire import (
     CommandAnswer,
     DumpPart,
     LeadNow,
+    Message,
     NextIndex,
     PreVote,
     PreVoteAnswer,
@@ -171,7 +175,7 @@ def test_where_logs_differ_the_first_open_entry_is_asked_for():
 def dump_parts(base: Base, term: int = 1, size: int = 40) -> list[DumpPart]:
     content = base.encode()
     starts = range(0, len(content), size)
-    return [DumpPart(term, 9, at, at == starts[-1], content[at : at + size]) for at in starts]
+    return [DumpPart(term, at, at == starts[-1], content[at : at + size]) for at in starts]
 
 
 NEWER = Base(9, b"newer dump", (NO_OP, 8, 1), entry(9, 1), ("a", "b", "d"))
@@ -205,7 +209,7 @@ def test_a_damaged_dump_is_refused(at):
     content = bytearray(parts[0].content)
     content[at % len(content)] ^= 1
     with pytest.raises(WireError):
-        hand.hear("b", DumpPart(1, 9, 0, last=True, content=bytes(content)))
+        hand.hear("b", DumpPart(1, 0, last=True, content=bytes(content)))
     assert hand.store.blank
 
 
@@ -216,6 +220,31 @@ def test_a_dump_with_a_gap_is_dropped():
     assert hand.store.blank
     hand.hear("b", *parts)
     assert not hand.store.blank
+
+
+def test_no_part_of_a_dump_says_that_entries_here_are_agreed_on():
+    hand = Hand()
+    hand.append(1, BASE, entry(4, 1), entry(5, 1, b"never agreed on"))
+    known = Base(3, b"", (NO_OP, 3, 0), entry(4, 1), ("a", "b", "c"))
+    newer = dump_parts(NEWER, term=2)
+    hand.hear("b", *dump_parts(known, term=2), *newer[:-1])
+    assert hand.applied == []
+    hand.hear("b", newer[-1])
+    assert hand.applied == []
+    assert hand.store.getRaftCommitIndex() == 9
+    hand.append(2, (9, 1), entry(10, 2), commit=10)
+    assert hand.applied == [b"10"]
+
+
+def test_believing_the_commit_index_of_a_dump_is_found(monkeypatch):
+    def believing(message: Message) -> dict[str, object]:
+        said = library_messages.to_library(message)
+        return {**said, "commit_index": 9} if isinstance(message, DumpPart) else said
+
+    monkeypatch.setattr(core, "library_messages", SimpleNamespace(
+        to_library=believing, from_library=library_messages.from_library))  # fmt: skip
+    with pytest.raises(AssertionError, match="never agreed on"):
+        test_no_part_of_a_dump_says_that_entries_here_are_agreed_on()
 
 
 def test_a_dump_of_what_is_there_already_is_dropped():

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from managers.state.durable_log import DurableLog
+from p2p.consensus.base import Base
 from p2p.consensus.codec import MEMBERSHIP, NO_OP, pack
 from p2p.consensus.store import LAST, RaftStore
 from ringrift_core.errors import RulesError, StorageError
@@ -153,6 +154,57 @@ def test_entries_are_trimmed_together_with_the_new_base():
     again = opened(disk)
     assert again.base == store.base
     assert again[:] == [entry(4, 1), entry(5, 1), entry(6, 1)]
+
+
+def damage(disk: Disk, number: int) -> None:
+    disk.cached[f"snapshot-{number:020d}"].cached[60] ^= 1
+
+
+@pytest.mark.parametrize("entries", [0, 2])
+def test_a_lost_base_is_not_taken_for_a_blank_store(entries):
+    disk = Disk()
+    store = founded(disk)
+    for index in range(4, 4 + entries):
+        store.add(*entry(index, 1))
+        store.sync()
+    store.close()
+    damage(disk, 1)
+    with pytest.raises(StorageError, match="move it away"):
+        opened(disk)
+
+
+def compacted(disk: Disk, base: Base, *, keep: int) -> None:
+    """A store of entries to 6 that takes another base, which leaves so many of them; the snapshot is lost then."""
+    store = founded(disk)
+    for index in (4, 5, 6):
+        store.add(*entry(index, 1))
+    store.sync()
+    store.replace_base(base)
+    if keep:
+        store.deleteEntriesTo(5 - keep)
+    else:
+        store.clear()
+        store.add(*base.before)
+        store.add(*base.last)
+    store.sync()
+    store.close()
+    damage(disk, 3)
+
+
+def test_a_lost_snapshot_of_what_was_there_is_made_up_for_by_the_one_before():
+    disk = Disk()
+    compacted(disk, Base(7, b"newer", entry(4, 1), entry(5, 1), ("a",)), keep=3)
+    store = opened(disk)
+    assert store.base is not None
+    assert store.base.version == 5
+    assert store[-1] == entry(6, 1)
+
+
+def test_a_lost_snapshot_that_came_from_a_leader_is_not_gone_back_behind():
+    disk = Disk()
+    compacted(disk, Base(70, b"newer", entry(40, 1), entry(41, 1), ("a",)), keep=0)
+    with pytest.raises(StorageError, match="entry 40 cannot be read"):
+        opened(disk)
 
 
 def test_who_votes_is_read_from_the_latest_entry():
