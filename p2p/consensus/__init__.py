@@ -1,5 +1,7 @@
 """Agreement of the voters on one sequence of bodies of bytes: PySyncObj without I/O, ticked from outside.
 
 Nothing here interprets a body or a dump. The core (raft.py and what it imports) opens no socket and asks no clock of
-its own; time and chance are installed by substitutes.py. Open first: raft.py, effects.py.
+its own; time and chance are installed by substitutes.py. Around it: the raft process (process.py, links.py, channel.py)
+and the consensus that it feeds in the control process (raft_consensus.py). Open first: raft.py, effects.py,
+raft_consensus.py.
 """

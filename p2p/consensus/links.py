@@ -17,7 +17,9 @@ from p2p.http.refusal_log import Bucket
 
 HANDSHAKES_MAX = 32  # of connections that others have dialled, at once
 LOOK_S = 0.25  # between two looks at who is silent
-WRITE_BYTES_MAX = 128 << 20  # that wait for a peer: its whole tail, twice
+WRITE_BYTES_MAX = (
+    256 << 20
+)  # that wait for a peer: the largest dump, which is sent at once, and a whole tail, with room
 STALL_S = 1.0  # between two looks: it is us who were stopped
 LINES_BURST = 20.0  # of the log, at once
 LINES_PER_S = 0.2

@@ -288,11 +288,17 @@ class World:
                 self.hang_up(frozenset(pair))
 
     def heal(self) -> None:
-        """All that live can reach each other again; what was stalled is torn down."""
+        """All that live can reach each other again; what was stalled arrives at last, or its connection is torn down."""
         self.cut.clear()
         for pair, found in list(self.connections.items()):
-            if found.stalled:
+            if found.stalled and self.rng.random() < 0.5:
                 self.hang_up(pair)
+            found.stalled.clear()
+            late, found.waiting = found.waiting, {}
+            for sender in sorted(late):
+                (receiver,) = pair - {sender}
+                for frame in late[sender]:
+                    self.send(self.voters[sender], self.voters[receiver], frame)
 
     def alive(self) -> list[Voter]:
         """Those that run."""
