@@ -71,7 +71,10 @@ class Voter:
         try:
             self._open(base)
         except StorageError as error:
-            raise AssertionError(f"a sound log was refused: {error}") from error
+            if not self.disk.struck():
+                raise AssertionError(f"a sound log was refused: {error}") from error
+            self.world.died(self)
+            return
         except PowerCutError:
             self.world.died(self)
             return
@@ -105,7 +108,7 @@ class Voter:
             return
         try:
             effects = self.raft.tick()
-        except PowerCutError:
+        except (PowerCutError, StorageError):
             self.world.died(self)
             return
         for effect in effects:
@@ -288,7 +291,7 @@ class World:
                 self.hang_up(frozenset(pair))
 
     def heal(self) -> None:
-        """All that live can reach each other again; what was stalled arrives at last, or its connection is torn down."""
+        """All that live can reach each other again; what was stalled arrives late or breaks."""
         self.cut.clear()
         for pair, found in list(self.connections.items()):
             if found.stalled and self.rng.random() < 0.5:
@@ -337,7 +340,7 @@ class World:
         self.heal()
         self.new_faults = Faults
         for voter in self.voters.values():
-            voter.disk.faults.cut_at = None
+            voter.disk.faults.cut_at, voter.disk.faults.fail_at = None, {}
             if voter.raft is None:
                 voter.start()
 

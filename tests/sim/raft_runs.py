@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from ringrift_core.errors import RulesError
 from tests.sim.faulty_files import Disk, Faults
+from tests.sim.log_runs import CODES
 from tests.sim.raft_cluster import Voter, World, grown
 
 Fault = Callable[[World, Voter], None]
@@ -74,11 +75,27 @@ def power_cut(world: World, voter: Voter) -> None:
         restart_when_down(world, voter)
 
 
+def failing_disk(world: World, voter: Voter) -> None:
+    """One of the next calls of the file layer fails; a voter whose disk refuses ends."""
+    if voter.raft is not None:
+        number = len(voter.disk.calls) + world.rng.randrange(20)
+        voter.disk.faults.fail_at[number] = world.rng.choice(CODES)
+        restart_when_down(world, voter)
+
+
+def empty_disk(world: World, voter: Voter) -> None:
+    """The node comes back without anything. One at a time: what only two had would be gone."""
+    if all(it.store is not None and not it.store.mute for it in world.voters.values()):
+        world.kill(voter)
+        voter.disk = Disk()
+        restart_later(world, voter)
+
+
 def restart_when_down(world: World, voter: Voter) -> None:
     def look() -> None:
         if voter.raft is not None:
             world.after(0.2, look)
-        elif voter.disk.off:
+        else:
             voter.start()
 
     world.after(0.2, look)
@@ -86,7 +103,7 @@ def restart_when_down(world: World, voter: Voter) -> None:
 
 FAULTS: tuple[Fault, ...] = (
     kill, kill, kill_all, isolate, isolate, split, break_link, break_link, stall, stall, transfer, slow_dumps,
-    power_cut, power_cut,
+    power_cut, power_cut, failing_disk, empty_disk,
 )  # fmt: skip
 
 
@@ -138,13 +155,6 @@ def always_restart(world: World, voter: Voter) -> None:
         world.after(world.rng.uniform(0.1, 0.4), look)
 
     look()
-
-
-def empty_disk(world: World, voter: Voter) -> None:
-    """The node comes back without anything."""
-    world.kill(voter)
-    voter.disk = Disk()
-    restart_later(world, voter)
 
 
 def keep_changing(world: World, spare: str, end: float) -> None:

@@ -23,8 +23,8 @@ APPEND = {"write log-", "sync log-"}
 
 
 def test_no_fault_loses_doubles_or_invents_a_body():
-    for seed in range(10 * SCALE):
-        chaos(seed, 3 + 2 * (seed % 2), 8)
+    for seed in range(8 * SCALE):
+        chaos(seed, 3 + 2 * (seed % 2), 7)
 
 
 def test_no_power_cut_at_any_call_of_the_file_layer_loses_a_body():
@@ -36,8 +36,8 @@ def test_no_power_cut_at_any_call_of_the_file_layer_loses_a_body():
 
 
 def test_voters_that_come_and_go_under_faults_lose_nothing():
-    for seed in range(4 * SCALE):
-        changing(seed, 8)
+    for seed in range(3 * SCALE):
+        changing(seed, 7)
 
 
 def test_an_isolated_leader_is_replaced_and_stands_down():
