@@ -256,7 +256,7 @@ async def asked(settings: "Settings") -> "Status":
         refuse_stranger(settings)
     async with opened_state(settings) as consensus:
         state = consensus.state
-        settings = named_as_before(settings, state)
+        settings = named_as_before(settings, next(iter(state.members), None))
         member = state.members.get(settings.node.node_id)
         sight = Sight(
             state=state,

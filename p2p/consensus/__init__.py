@@ -5,3 +5,13 @@ its own; time and chance are installed by substitutes.py. Around it: the raft pr
 and the consensus that it feeds in the control process (raft_consensus.py). Open first: raft.py, effects.py,
 raft_consensus.py.
 """
+
+import _socket
+import socket
+import sys
+from types import ModuleType
+
+# This part of PySyncObj, which nothing here uses, puts a function for Windows in the place of `socket.inet_ntop`,
+# wherever it is imported: everything that shows an IPv6 address would break.
+sys.modules.setdefault("pysyncobj.win_inet_pton", ModuleType("pysyncobj.win_inet_pton"))
+socket.inet_ntop = _socket.inet_ntop

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from managers.ports import LedConsensus
 from managers.runtime.task_group import leave
-from managers.state.replica import LISTENERS_MAX, Listener
+from managers.state.replica import LISTENERS_MAX, Listener, RecordListener
 from ringrift_core.errors import RulesError, StorageError
 
 S = TypeVar("S")
@@ -27,6 +27,9 @@ CHANGING = "this node changes over to another kind of consensus; try again"
 
 class Engine(LedConsensus[S_co, R_co], AbstractAsyncContextManager[object], Protocol[S_co, R_co]):
     """What a seat runs over: `async with` serves."""
+
+    def on_record(self, listener: RecordListener) -> None:
+        """Call it with the version and the body of each record that is applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Seat(Generic[S, R]):
         self._serving: Engine[S, R] | None = None
         self._floor: tuple[int, S] = (engine.version, engine.state)  # shown until the engine knows as much
         self._listeners: list[Listener[S, R]] = []
+        self._record_listeners: list[RecordListener] = []
         self._changes: asyncio.Queue[Change[S, R] | None] = asyncio.Queue(1)
         self._tasks = asyncio.TaskGroup()
 
@@ -85,6 +89,12 @@ class Seat(Generic[S, R]):
         if len(self._listeners) >= LISTENERS_MAX:
             raise RulesError(f"{LISTENERS_MAX} listeners are the most")
         self._listeners.append(listener)
+
+    def on_record(self, listener: RecordListener) -> None:
+        """Call it with the version and the body of each record; versions may be left out, none comes twice."""
+        if len(self._record_listeners) >= LISTENERS_MAX:
+            raise RulesError(f"{LISTENERS_MAX} listeners are the most")
+        self._record_listeners.append(listener)
 
     # ---- what can be asked ----
 
@@ -152,6 +162,7 @@ class Seat(Generic[S, R]):
 
     async def _begin(self, stack: AsyncExitStack, change: Change[S, R] | None) -> None:
         engine = self._engine
+        engine.on_record(self._tell_record)
         await stack.enter_async_context(engine)
         engine.on_applied(self._tell)
         if change is not None:
@@ -163,6 +174,11 @@ class Seat(Generic[S, R]):
         if self._engine.version > self._floor[0]:
             for listener in self._listeners:
                 listener(before, after, result)
+
+    def _tell_record(self, version: int, body: bytes) -> None:
+        if version > self._floor[0]:
+            for listener in self._record_listeners:
+                listener(version, body)
 
 
 def _succeed(done: asyncio.Future[None]) -> None:

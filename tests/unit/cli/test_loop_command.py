@@ -9,12 +9,11 @@ from typer.testing import CliRunner
 from config.environment import ConfigError
 from config.schema import Settings
 from config.sections import NodeSettings
-from managers.state.cluster_state import ClusterState
 from p2p.cli.loop import games_of, ordered
 from p2p.cli.main import app
 from p2p.orchestrator import named_as_before, opened_state
 from ringrift_core.errors import RingriftError
-from tests.loop_states import NODE, Loop
+from tests.loop_states import NODE
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import inspect
 import random
 import re
+import socket
 
 import pysyncobj.pickle
 import pytest
@@ -82,3 +83,8 @@ def test_the_library_has_no_pickle_left():
         syncobj.pickle.dumps({"any": "thing"})
     assert not hasattr(syncobj.pickle, "load")
     assert Core.__mro__[1] is syncobj.SyncObj
+
+
+def test_the_library_leaves_the_sockets_of_its_process_alone():
+    shown = socket.inet_ntop(socket.AF_INET6, bytes(15) + b"\x01")
+    assert shown == "::1"

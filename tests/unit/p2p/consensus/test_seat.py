@@ -134,6 +134,20 @@ def test_what_is_shown_never_goes_back_and_nothing_is_heard_twice():
     run(story)
 
 
+def test_records_are_told_with_their_versions_once():
+    async def story(seat: Seat[tuple[bytes, ...], int], _first: Fake, _told: Told) -> None:
+        records: list[tuple[int, bytes]] = []
+        seat.on_record(lambda version, body: records.append((version, body)))
+        await seat.propose(b"a", WAIT_S)
+        behind = Fake()
+        await seat.change(lambda _version, _state: behind, nothing)
+        for body in (b"a", b"b"):
+            behind.take(body)
+        assert records == [(1, b"a"), (2, b"b")]
+
+    run(story)
+
+
 def test_who_waits_for_a_version_is_told_by_the_next_engine():
     async def story(seat: Seat[tuple[bytes, ...], int], _first: Fake, _told: Told) -> None:
         async with asyncio.TaskGroup() as group:
