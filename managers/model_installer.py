@@ -14,7 +14,7 @@ from managers.node_folder import NodeFolder
 from managers.rollback_manager import get_rollback_history, utc
 from managers.state.cluster_state import ClusterState
 from managers.state.learners import Learner
-from ringrift_core.errors import RingriftError, StorageError
+from ringrift_core.errors import RingriftError, RulesError, StorageError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.registry import ModelRegistry, read_history, write_history
 from ringrift_core.registry.model_files import digest_of, write_verified
@@ -27,7 +27,7 @@ class Finding:
     """Something about a canonical file that a person should know."""
 
     game: str  # or "registry": all of them
-    what: str  # installed, repaired, damaged, failed
+    what: str  # installed, repaired, damaged, missing, failed
     text: str
     sha256: str | None = None
 
@@ -80,7 +80,11 @@ class ModelInstaller:
         if reign is None:
             return
         if present is None or present.sha256 != reign.sha256:
-            version = self.registry.find(reign.sha256)
+            try:
+                version = self.registry.find(reign.sha256)
+            except RulesError:
+                yield Finding(learner.game, "missing", "the champion's net is on no disk of this node", reign.sha256)
+                return
             self.registry.install(key, version.version, now, reign.reason or reign.kind, force=True)
             self._saw(learner.game, reign.sha256)
             yield Finding(learner.game, "installed", f"{reign.kind}: {reign.reason}", reign.sha256)
