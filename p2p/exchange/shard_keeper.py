@@ -110,17 +110,16 @@ class ShardKeeper:
         self._announced.add(found)
 
     async def _fetch_all(self, refs: Iterable[Ref], places: Places) -> int:
-        gate, came = asyncio.Semaphore(FETCHED_AT_ONCE), 0
+        gate, came = asyncio.Semaphore(FETCHED_AT_ONCE), list[bool]()
 
         async def bring(ref: Ref) -> None:
-            nonlocal came
             async with gate:
-                came += await self._bring(ref, [node for node, _ in places[ref.sha256]])
+                came.append(await self._bring(ref, [node for node, _ in places[ref.sha256]]))
 
         async with asyncio.TaskGroup() as group:
             for ref in refs:
                 group.create_task(bring(ref))
-        return came
+        return sum(came)
 
     async def _bring(self, ref: Ref, holders: list[str]) -> bool:
         try:
