@@ -5,7 +5,7 @@ reported at once and left alone for a while, because a person may have put it th
 again and the strange file becomes the backup.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,6 +41,7 @@ class ModelInstaller:
         self.registry = ModelRegistry(folder.models)
         self._strange: dict[str, float] = {}  # since when, by configuration
         self._staged: dict[str, str] = {}  # what the staging folder holds, by configuration
+        self.elsewhere: Callable[[], Mapping[str, Mapping[str, str]]] = dict  # the same of other nodes, by node
         self.verified: Mapping[str, str] = {}  # digest of the canonical file as last seen, by configuration
 
     def repair(self, now: float) -> tuple[Finding, ...]:

@@ -88,6 +88,7 @@ class Exchange:
         """Let the jobs of a pipeline wait for their inputs, and its counter for the copies of its shards."""
         pipeline.jobs.inputs = self.inputs
         pipeline.data.announced = self.shards.announced
+        pipeline.installer.elsewhere = lambda: self.peers.champions
 
 
 def surroundings_of(pipeline: Pipeline) -> Surroundings:

@@ -71,8 +71,8 @@ def version_of(sha256: str, size_bytes: int) -> ModelVersion:
     """A row of a registry's index."""
     return ModelVersion(
         key=ConfigKey.parse(GAME), version=1, sha256=sha256, size_bytes=size_bytes, stage=Stage.DEVELOPMENT,
-        arch="nano", rules_digest=RULES_DIGEST, label=1, trained_at="2026-01-01T00:00:00+00:00", elo=None, parent=None, data={},
-        train={}, gauntlet={}, registered_at=NOON,
+        arch="nano", rules_digest=RULES_DIGEST, label=1, trained_at="2026-01-01T00:00:00+00:00", elo=None, parent=None,
+        data={}, train={}, gauntlet={}, registered_at=NOON,
     )  # fmt: skip
 
 
