@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from config.sections import (
     CurriculumSettings,
     EvaluationSettings,
+    ExchangeSettings,
     JobSettings,
     LogSettings,
     MonitoringSettings,
@@ -96,5 +97,6 @@ class Settings(Section):
     scheduler: SchedulerSettings = SchedulerSettings()
     jobs: JobSettings = JobSettings()
     safety: SafetySettings = SafetySettings()
+    exchange: ExchangeSettings = ExchangeSettings()
     log: LogSettings = LogSettings()
     monitoring: MonitoringSettings = MonitoringSettings()

@@ -408,6 +408,23 @@ class SafetySettings(Section):
     )
 
 
+class ExchangeSettings(Section):
+    """How files travel between nodes."""
+
+    interval_seconds: float = Field(
+        default=5, ge=0.2, le=3600, description="between two looks at what the other nodes hold"
+    )
+    shards_gb: float = Field(
+        default=20, ge=0, le=1e6, description="shards of other nodes that are kept here; the oldest make room"
+    )
+    bandwidth_mbit: float = Field(
+        default=0,
+        ge=0,
+        le=1e6,
+        description="for shards that come here, at least 8; 0: no limit. Nets and what a job waits for have none",
+    )
+
+
 class LogSettings(Section):
     """The durable log of the state."""
 

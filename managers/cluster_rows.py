@@ -61,19 +61,22 @@ def elo_of(learner: Learner) -> EloStatus:
     )
 
 
-def distributions(state: ClusterState, own: str, installed: Mapping[str, str]) -> dict[str, Distribution]:
-    """Which nodes have the champions; of other nodes nothing is known yet, so nothing is missing on them."""
+def distributions(state: ClusterState, installed: Mapping[str, Mapping[str, str]]) -> dict[str, Distribution]:
+    """Which nodes have the champions; `installed` is what each has verified, by configuration, this node included."""
     return {
-        learner.champion: distribution(learner.champion, own, installed.get(learner.game))
+        learner.champion: distribution(state, learner, learner.champion, installed)
         for learner in state.learners.values()
         if learner.champion is not None
     }
 
 
-def distribution(champion: str, own: str, installed: str | None) -> Distribution:
-    """Where one net is."""
-    has = installed == champion
-    return Distribution(nodes=(own,) if has else (), missing=() if has else (own,))
+def distribution(
+    state: ClusterState, learner: Learner, champion: str, installed: Mapping[str, Mapping[str, str]]
+) -> Distribution:
+    """Where one net is; missing on every member that can be called, or has told, and does not say that it has it."""
+    members = {it.node for it in state.members.values() if it.addresses} | installed.keys()
+    has = {node for node in members if installed.get(node, {}).get(learner.game) == champion}
+    return Distribution(nodes=tuple(sorted(has)), missing=tuple(sorted(members - has)))
 
 
 def promotion_status(

@@ -1,9 +1,12 @@
 """DataCounter: how many games and rows this node has ever had, told to the state; and the rubbish beside them.
 
 What counts is the index of shards, which remembers deleted ones; the state keeps the largest counts it was told. Where
-the index knows fewer (it was lost, shards were quarantined), new games count from the largest count on.
+the index knows fewer (it was lost, shards were quarantined), new games count from the largest count on. Among other
+nodes a shard counts once it is announced: verified on two nodes, so that what was counted outlives its maker. What was
+fetched from others never counts here.
 """
 
+from collections.abc import Callable, Set
 from contextlib import suppress
 
 from config.schema import Settings
@@ -25,6 +28,7 @@ class DataCounter:
         self._settings = settings
         self._folder = folder
         self._index = ShardIndex(folder.shard_index)
+        self.announced: Callable[[str], Set[str] | None] = everything  # put here before the start, by who knows
 
     def decide(self, state: ClusterState) -> Decision:
         """Counts that the state has not got yet; what cannot be counted now is waited for."""
@@ -36,12 +40,17 @@ class DataCounter:
             return Decision()
         try:
             self._index.scan(folder)
-            total = self._index.totals(ConfigKey.parse(learner.game))
+            announced = self.announced(learner.game)
+            pending = frozenset[str]() if announced is None else self._index.kept(folder) - announced
+            total = self._index.totals(ConfigKey.parse(learner.game), without=pending)
         except StorageError as error:
             return Decision(waits=(Wait(learner.game, "data", f"new games cannot be counted: {error}"),))
         newest = 0.0 if total.newest_at is None else total.newest_at.timestamp()
         count = DataCount(games=total.games, rows=total.rows, evaluations=total.evaluations, newest_at=newest)
         known = learner.data.get(node, DataCount())
+        if count.games < known.games and pending:
+            why = f"{len(pending)} shards count once another node has verified a copy"
+            return Decision(waits=(Wait(learner.game, "data", why),))
         if count.games < known.games:
             why = (
                 f"the index knows {count.games} games, {known.games} were counted before: further ones count from there"
@@ -61,3 +70,8 @@ class DataCounter:
                         path.unlink(missing_ok=True)
                         count += 1
         return count
+
+
+def everything(_game: str) -> Set[str] | None:
+    """The names of the own shards of a configuration that are announced; None: all that there are, as for one alone."""
+    return None

@@ -20,7 +20,18 @@ from config.schema import Settings
 from managers.job_outcome import outcome_of
 from managers.job_spec import spec_of
 from managers.node_folder import NodeFolder
-from managers.ports import Cause, Child, Ending, Launcher, LaunchError, Order, Report, Usage
+from managers.ports import (
+    Cause,
+    Child,
+    Ending,
+    JobInputs,
+    Launcher,
+    LaunchError,
+    NothingToBring,
+    Order,
+    Report,
+    Usage,
+)
 from managers.proposer import PROPOSE_S, Proposer
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Body, Complete, Enqueue, Fail, Qualify, Release, Start
@@ -46,6 +57,7 @@ class Running:
     job: Job
     cores: int  # that it is granted: what it asks for, as far as the node has them
     task: asyncio.Task[None]
+    bringing: asyncio.Task[None] | None = None  # what it needs from other nodes
     child: Child | None = None
     stopping: str = ""  # why it is being stopped; nothing is proposed for it then
     progress: dict[str, object] = field(default_factory=dict)  # its latest report of each kind, merged
@@ -78,6 +90,7 @@ class JobManager:
         self._launcher = launcher
         self._proposer_of = proposer_of
         self._on_report = on_report
+        self.inputs: JobInputs = NothingToBring()  # put here before the first job, by who has others
         self._running: dict[str, Running] = {}
         self._numbers = count(1)
         self._closing = False
@@ -155,6 +168,8 @@ class JobManager:
         if running.stopping:
             return
         running.stopping = why
+        if running.bringing is not None:
+            running.bringing.cancel()
         if running.child is not None:
             group.create_task(running.child.stop(self._settings.jobs.stop_seconds))
 
@@ -168,6 +183,8 @@ class JobManager:
             if running.stopping:
                 return
             try:
+                if not await self._brought(running):
+                    return
                 running.child = child = await self._launcher.start(await self._order(running))
             except (LaunchError, StorageError) as error:
                 await self._hindered(proposer, job, str(error))
@@ -188,12 +205,26 @@ class JobManager:
                     await self._give_back(running, proposer)
             self._running.pop(name, None)
 
+    async def _brought(self, running: Running) -> bool:
+        """Whether everything that the job needs is here; False when it was stopped before. LaunchError when not."""
+        running.bringing = asyncio.ensure_future(self.inputs.ready(running.job))
+        try:
+            await asyncio.wait([running.bringing])
+        finally:
+            running.bringing.cancel()
+            await asyncio.wait([running.bringing])
+        if running.stopping or running.bringing.cancelled():
+            return False
+        running.bringing.result()
+        return True
+
     async def _order(self, running: Running) -> Order:
         job, cores = running.job, running.cores
         if cores < job.cores:
             logger.warning("job %s asks for %d cores; it gets the %d of this node", job.id, job.cores, cores)
         spec = spec_of(job, self._folder, cores=cores, seed=self._settings.seed)
-        folders = (self._folder.shards(job.game), self._folder.results(job.game), self._folder.job(job.id))
+        kept = self._folder
+        folders = (kept.shards(job.game), kept.fetched_shards(job.game), kept.results(job.game), kept.job(job.id))
         for path in folders:
             await asyncio.to_thread(make_folder, path)
         memory_gb = getattr(self._settings.jobs.memory_gb_max, job.kind)

@@ -75,7 +75,7 @@ def _training(task: TrainingTask, folder: NodeFolder, out: Path, cores: int) -> 
     same = task.model_dump(exclude={"parent", "games_made", "gate"})
     return TrainingSpec(
         **same,
-        data=(folder.shards(task.game),),
+        data=(folder.shards(task.game), folder.fetched_shards(task.game)),
         out=out,
         parent=None if task.parent is None else folder.net(task.parent),
         registry=folder.models,

@@ -5,7 +5,7 @@ reported at once and left alone for a while, because a person may have put it th
 again and the strange file becomes the backup.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from managers.node_folder import NodeFolder
 from managers.rollback_manager import get_rollback_history, utc
 from managers.state.cluster_state import ClusterState
 from managers.state.learners import Learner
-from ringrift_core.errors import RingriftError, StorageError
+from ringrift_core.errors import RingriftError, RulesError, StorageError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.registry import ModelRegistry, read_history, write_history
 from ringrift_core.registry.model_files import digest_of, write_verified
@@ -27,7 +27,7 @@ class Finding:
     """Something about a canonical file that a person should know."""
 
     game: str  # or "registry": all of them
-    what: str  # installed, repaired, damaged, failed
+    what: str  # installed, repaired, damaged, missing, failed
     text: str
     sha256: str | None = None
 
@@ -41,6 +41,7 @@ class ModelInstaller:
         self.registry = ModelRegistry(folder.models)
         self._strange: dict[str, float] = {}  # since when, by configuration
         self._staged: dict[str, str] = {}  # what the staging folder holds, by configuration
+        self.elsewhere: Callable[[], Mapping[str, Mapping[str, str]]] = dict  # the same of other nodes, by node
         self.verified: Mapping[str, str] = {}  # digest of the canonical file as last seen, by configuration
 
     def repair(self, now: float) -> tuple[Finding, ...]:
@@ -80,7 +81,11 @@ class ModelInstaller:
         if reign is None:
             return
         if present is None or present.sha256 != reign.sha256:
-            version = self.registry.find(reign.sha256)
+            try:
+                version = self.registry.find(reign.sha256)
+            except RulesError:
+                yield Finding(learner.game, "missing", "the champion's net is on no disk of this node", reign.sha256)
+                return
             self.registry.install(key, version.version, now, reign.reason or reign.kind, force=True)
             self._saw(learner.game, reign.sha256)
             yield Finding(learner.game, "installed", f"{reign.kind}: {reign.reason}", reign.sha256)

@@ -53,6 +53,11 @@ class NodeFolder:
         return self.root / "data" / "fetched"
 
     @property
+    def announced(self) -> Path:
+        """The shards made here that lie on enough nodes."""
+        return self.root / "data" / "announced.txt"
+
+    @property
     def incoming(self) -> Path:
         """Files of other nodes that are not complete yet."""
         return self.root / "data" / "incoming"

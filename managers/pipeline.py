@@ -143,7 +143,7 @@ class Pipeline:
         self._launcher = launcher
         self._reaper = JobReaper(settings)
         self._resources = ResourceWatch(settings, folder.root, GpuProbe(time.monotonic, visible=visible_gpus()))
-        self._data = DataCounter(settings, folder)
+        self.data = DataCounter(settings, folder)
         self._proposers: dict[str, Proposer] = {}
         self._wakes: list[asyncio.Event] = []
         intake, proposer = NetIntake(folder, clock), self.proposer("requests")
@@ -388,10 +388,10 @@ class Pipeline:
             nonlocal cleaned
             if time.monotonic() - cleaned >= CLEAN_S:
                 cleaned = time.monotonic()
-                count = await asyncio.to_thread(self._data.discard_leftovers, self.clock())
+                count = await asyncio.to_thread(self.data.discard_leftovers, self.clock())
                 if count:
                     logger.info("removed %d unfinished files of killed writers", count)
-            decision = await asyncio.to_thread(self._data.decide, self.consensus.state)
+            decision = await asyncio.to_thread(self.data.decide, self.consensus.state)
             await self._carry_out("DATA_COUNTER", proposer, decision)
 
         await self._every(look, beat, wake=False)

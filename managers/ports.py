@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ringrift_core.errors import RingriftError, RulesError
+
+if TYPE_CHECKING:
+    from managers.state.jobs import Job
 
 S_co = TypeVar("S_co", covariant=True)  # the replicated state, an immutable value
 R_co = TypeVar("R_co", covariant=True)  # what applying one body gives to its proposer
@@ -78,6 +81,20 @@ class NodeProbe(Protocol):
 
 class LaunchError(RingriftError):
     """The machine cannot start another process; the job itself may be sound."""
+
+
+class JobInputs(Protocol):
+    """Brings here what a job needs and other nodes have."""
+
+    async def ready(self, job: "Job") -> None:
+        """Return when everything is here. LaunchError when something cannot be brought: which, and from whom."""
+
+
+class NothingToBring:
+    """The inputs of a node that has everything."""
+
+    async def ready(self, job: "Job") -> None:
+        """At once."""
 
 
 class Cause(StrEnum):

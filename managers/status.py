@@ -98,6 +98,7 @@ class Sight:
     recent: tuple[Outcome, ...] = ()
     events: tuple[Entry, ...] = ()
     requests: tuple[Ticket, ...] = ()  # to promote, the oldest first
+    elsewhere: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # the same on other nodes, by node
     installed: Mapping[str, str] = field(default_factory=dict)  # digests of canonical files here, by configuration
     silent: Mapping[str, str] = field(default_factory=dict)  # other nodes that are not heard
     addresses: tuple[str, ...] = ()
@@ -144,7 +145,7 @@ def status_of(sight: Sight) -> Status:
         jobs_total=len(state.jobs.active),
         work_queue=_queue(state),
         promotion_status=promotion_status(state, sight.settings, sight.games, sight.requests[-REQUESTS_MAX:]),
-        model_distribution=distributions(state, node, sight.installed),
+        model_distribution=distributions(state, {**sight.elsewhere, node: sight.installed}),
         daemons={it.name: daemon_row(it) for it in sight.services[:DAEMONS_MAX]},
         loops=dict(_loops(sight)),
         waits=tuple(WaitStatus(game=it.game, what=it.what, why=it.why) for it in sight.waits[:WAITS_MAX]),

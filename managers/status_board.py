@@ -107,6 +107,7 @@ class StatusBoard:
             events=pipeline.journal.latest(EVENTS_MAX),
             requests=tuple(pipeline.desk.tickets.values()),
             installed=pipeline.installer.verified,
+            elsewhere=pipeline.installer.elsewhere(),
             silent=pipeline.silent,
             addresses=self.addresses,
             notes=self._notes,

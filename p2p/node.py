@@ -33,6 +33,8 @@ from managers.state.tally import champions_of
 from managers.status_board import StatusBoard
 from managers.status_records import Status
 from managers.steady_clock import SteadyClock
+from p2p.exchange.exchange import Exchange
+from p2p.exchanging import exchanging
 from p2p.http.access import Access, access_of
 from p2p.http.admin_api import admin_handlers
 from p2p.http.cluster_api import cluster_handlers
@@ -146,13 +148,18 @@ class NodeShell:
         """Between the start of the pipeline and its end."""
         pipeline, gate = self._pipeline, self.gate()
         metrics = RequestMetrics(gate.refusals.counts)
-        answering = Answering(self.handlers(gate, metrics), self._access, gate, metrics, self._streams)
         watch = HttpWatch(metrics, gate.refusals)
         board = Service(name="STATUS_BOARD", run=self._keep_status, progress_s=10 * REFRESH_S)
         try:
             async with (
                 keeping(pipeline, self.board.health) as kept,
-                listening(answering, pipeline.settings.node, self._note, must_listen=wish.must_listen) as found,
+                exchanging(pipeline, wall) as exchange,
+                listening(
+                    self._answering(gate, metrics, exchange),
+                    pipeline.settings.node,
+                    self._note,
+                    must_listen=wish.must_listen,
+                ) as found,
             ):
                 self.board.addresses = found.addresses
                 for text in (self._access.warning, kept.state.note):
@@ -161,11 +168,16 @@ class NodeShell:
                 if (halt := self.board.state.halt) is not None:
                     self._screen.say(f"halted by {halt.by}: {halt.reason}; `ringrift loop --resume` goes on")
                 rng = np.random.default_rng(pipeline.identity.session)
-                async with Supervisor([board, kept.service, watch.service], rng) as self._shell:
+                services = [board, kept.service, watch.service, *exchange.services]
+                async with Supervisor(services, rng) as self._shell:
                     await _until(pipeline, wish, stop)
         finally:
             gate.refusals.flush()
             self.board.close()
+
+    def _answering(self, gate: Gate, metrics: RequestMetrics, exchange: Exchange) -> Answering:
+        handlers = {**self.handlers(gate, metrics), **exchange.handlers}
+        return Answering(handlers, self._access, gate, metrics, self._streams)
 
     def gate(self) -> Gate:
         """The gate of this life: other members may call, those alone whose keys stand in the state."""

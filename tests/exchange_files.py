@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from managers.node_folder import NodeFolder
-from p2p.exchange.arrivals import Arrivals
+from p2p.exchange.arrivals import Admit, Arrivals
 from p2p.exchange.catalogue import Catalogue
 from p2p.exchange.download import Patience
 from p2p.exchange.fetcher import Fetcher
@@ -120,8 +120,13 @@ def fresh() -> Callable[[], float]:
 
 
 def fetcher_of(calls: NodeCalls, root: Path, patience: Patience = SOON) -> Fetcher:
-    """A fetcher into a folder; nets are taken without being read."""
+    """A fetcher into a folder."""
     folder = NodeFolder(root)
+    return Fetcher(calls, folder, Arrivals(folder, intake_of(folder)), patience)
+
+
+def intake_of(folder: NodeFolder) -> Admit:
+    """Takes nets without reading them."""
 
     async def admit(path: str, _key: ConfigKey) -> AdmittedNet:
         target = folder.net(Path(path).stem)
@@ -131,7 +136,7 @@ def fetcher_of(calls: NodeCalls, root: Path, patience: Patience = SOON) -> Fetch
             sha256=target.stem, size_bytes=1, version=1, parent=None, evaluations=0, samples_total=0, rules_digest=""
         )
 
-    return Fetcher(calls, folder, Arrivals(folder, admit), patience)
+    return admit
 
 
 def lying(at: int) -> Mischief:

@@ -54,7 +54,8 @@ class Mesh:
     def join(self, *names: str, spot: bool = False) -> None:
         """New members."""
         for name in names:
-            self.cluster.do(Join(node=name, session=1, cores=1, public_key=key_of(name).text, spot=spot))
+            key = key_of(name).text
+            self.cluster.do(Join(node=name, session=1, cores=1, public_key=key, spot=spot, addresses=(f"{name}:8770",)))
 
     def wall(self, name: str) -> float:
         """Unix seconds by the clock of a node."""

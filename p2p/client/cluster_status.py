@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from pydantic import ConfigDict
 
+from managers.cluster_rows import distribution
 from managers.state.record import Digest
 from p2p.client.attached import Attached, attached
 from p2p.client.node_http import Answer, NodeHttp, node_http
@@ -108,4 +109,7 @@ def _own(here: Attached, key: ConfigKey) -> dict[str, bool]:
     if champion is None:
         raise RulesError(f"{key} has no champion")
     present = node.installer.registry.production(key)
-    return {node.identity.node: present is not None and present.sha256 == champion}
+    own = {} if present is None else {str(key): present.sha256}
+    installed = {**node.installer.elsewhere(), node.identity.node: own}
+    found = distribution(node.consensus.state, node.consensus.state.learner(str(key)), champion, installed)
+    return {**dict.fromkeys(found.nodes, True), **dict.fromkeys(found.missing, False)}

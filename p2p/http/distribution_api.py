@@ -96,7 +96,9 @@ def _refusal(learner: Learner, path: Path, sha256: str) -> str:
 def _where(pipeline: Pipeline, learner: Learner) -> web.Response:
     champion = learner.champion
     assert champion is not None, "it was compared with the file"
-    found = distribution(champion, pipeline.identity.node, pipeline.installer.verified.get(learner.game))
+    installer = pipeline.installer
+    installed = {**installer.elsewhere(), pipeline.identity.node: installer.verified}
+    found = distribution(pipeline.consensus.state, learner, champion, installed)
     return json_answer(DistributionAnswer(game=learner.game, sha256=champion, nodes=found.nodes, missing=found.missing))
 
 

@@ -9,10 +9,11 @@ has gone from a folder counts on, unless it lies in the folder's quarantine. A s
 it. The index is made anew from the folders when it is lost; it then knows nothing of shards deleted before.
 """
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -141,10 +142,19 @@ class ShardIndex:
         refused = tuple(Refused(f"{stem}{MANIFEST}", change.refused[stem][1]) for stem in sorted(change.refused))
         return Scan(totals, len(change.found), len(change.gone), refused)
 
-    def totals(self, key: ConfigKey) -> Totals:
-        """What was ever made of a configuration, in all folders that were scanned."""
+    def totals(self, key: ConfigKey, without: Set[str] = frozenset()) -> Totals:
+        """What was ever made of a configuration, in all folders that were scanned; `without` the shards of these names.
+
+        The time of the newest one is that of all.
+        """
         with self._database.read() as connection:
-            return _totals(connection, key).get(str(key), Totals())
+            total = _totals(connection, key).get(str(key), Totals())
+            return total if not without else _less(connection, total, without)
+
+    def kept(self, folder: Path) -> frozenset[str]:
+        """The names of the shards that lay in a folder at its last scan."""
+        with self._database.read() as connection:
+            return frozenset(_known(connection, self._place(folder)).stems)
 
     def _place(self, folder: Path) -> str:
         """A folder relative to the index, so that both may move together."""
@@ -246,6 +256,24 @@ def _row(manifest: Manifest) -> tuple[str, str, int, int, int, str, str]:
     created_at = head.created_at.astimezone(UTC).strftime(TIME_FORM)
     judged = head.evaluations if by_net else 0
     return manifest.stem, str(head.config_key), counts.games, counts.samples, judged, created_at, State.KEPT
+
+
+def _less(connection: sqlite3.Connection, total: Totals, stems: Set[str]) -> Totals:
+    """Totals without some shards."""
+    games, rows, evaluations, count, kept = connection.execute(
+        "SELECT ifnull(sum(games), 0), ifnull(sum(samples), 0), ifnull(sum(evaluations), 0), count(*), "
+        "ifnull(sum(state = 'kept'), 0) FROM shards WHERE state != 'quarantined' "
+        "AND stem IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(stems)),),
+    ).fetchone()
+    return replace(
+        total,
+        games=total.games - games,
+        rows=total.rows - rows,
+        evaluations=total.evaluations - evaluations,
+        shards=total.shards - count,
+        shards_kept=total.shards_kept - kept,
+    )
 
 
 def _totals(connection: sqlite3.Connection, key: ConfigKey | None = None) -> dict[str, Totals]:

@@ -81,7 +81,7 @@ def test_a_training_reads_the_shards_and_registers_its_candidate():
     made = spec(TASKS[1], cores=3)
     assert isinstance(made, TrainingSpec)
     assert (made.data, made.out, made.registry) == (
-        (FOLDER.shards(GAME),), FOLDER.run("training-1"), FOLDER.models
+        (FOLDER.shards(GAME), FOLDER.fetched_shards(GAME)), FOLDER.run("training-1"), FOLDER.models
     )  # fmt: skip
     assert (made.parent, made.size, made.threads) == (FOLDER.net(A), None, 3)
     assert (made.seed, made.steps, made.batch, made.passes, made.rows_made) == (5, 10, 128, 2.0, 1000)

@@ -150,8 +150,8 @@ def test_the_history_is_a_file_newest_first_that_is_written_only_when_it_changes
 def test_a_champion_that_nobody_has_here_is_a_finding(installer, world):
     world.champions("f" * 64)
     (finding,) = installer.install(world.state, BEGAN)
-    assert (finding.what, finding.sha256) == ("failed", "f" * 64)
-    assert "no version has a digest" in finding.text
+    assert (finding.what, finding.sha256) == ("missing", "f" * 64)
+    assert "on no disk of this node" in finding.text
 
 
 def test_a_full_disk_is_a_finding_and_the_next_look_succeeds(installer, world, nets, monkeypatch):
