@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Protocol
 
 import numpy as np
@@ -29,15 +28,17 @@ from managers.pipeline import Pipeline
 from managers.ports import Child
 from managers.runtime import Service, ServiceStatus, Supervisor, every
 from managers.runtime.service import Beat
+from managers.state.machine import StateMachine
 from managers.state.tally import champions_of
 from managers.status_board import StatusBoard
 from managers.status_records import Status
 from managers.steady_clock import SteadyClock
-from p2p.exchange.exchange import Exchange
-from p2p.exchanging import exchanging
+from p2p.consensus.following import FollowingConsensus
+from p2p.consensus.watch import WatchFeed
 from p2p.http.access import Access, access_of
 from p2p.http.admin_api import admin_handlers
 from p2p.http.cluster_api import cluster_handlers
+from p2p.http.cluster_watch_api import VoterSide, cluster_watch_handlers
 from p2p.http.distribution_api import distribution_handlers
 from p2p.http.event_stream import EventStreams
 from p2p.http.events_api import event_handlers
@@ -51,10 +52,10 @@ from p2p.http.session_api import session_handlers
 from p2p.http.status_api import status_handlers
 from p2p.http_watch import HttpWatch
 from p2p.identity.envelope import Verifier
-from p2p.identity.member_keys import MemberKeys
+from p2p.identity.member_keys import MemberKeys, votes
 from p2p.keeping import keeping
 from p2p.node_door import NodeDoor
-from p2p.orchestrator import running_node
+from p2p.orchestrator import Node, wall, whole_node
 from ringrift_core.game.config_key import ConfigKey
 
 REFRESH_S = 1.0  # between two statuses
@@ -117,18 +118,19 @@ async def run_node(
     stop = Stop()
     with signals(stop, screen):
         access = await asyncio.to_thread(access_of, settings.node, process_environment())
-        async with running_node(settings) as pipeline:
-            stop.hurry = killing(pipeline)
-            node = NodeShell(pipeline, access, screen, sources_of(settings) if provenance is None else provenance)
-            await node.run(wish, stop)
+        async with whole_node(settings) as node:
+            stop.hurry = killing(node.pipeline)
+            shell = NodeShell(node, access, screen, sources_of(settings) if provenance is None else provenance)
+            await shell.run(wish, stop)
     return stop.code
 
 
 class NodeShell:
     """What stands between a pipeline and those who look at it."""
 
-    def __init__(self, pipeline: Pipeline, access: Access, screen: Screen, provenance: Mapping[str, str]) -> None:
-        self._pipeline = pipeline
+    def __init__(self, node: Node, access: Access, screen: Screen, provenance: Mapping[str, str]) -> None:
+        self._node = node
+        self._pipeline = pipeline = node.pipeline
         self._access = access
         self._screen = screen
         self._shell: Supervisor | None = None
@@ -153,12 +155,8 @@ class NodeShell:
         try:
             async with (
                 keeping(pipeline, self.board.health) as kept,
-                exchanging(pipeline, wall) as exchange,
                 listening(
-                    self._answering(gate, metrics, exchange),
-                    pipeline.settings.node,
-                    self._note,
-                    must_listen=wish.must_listen,
+                    self._answering(gate, metrics), pipeline.settings.node, self._note, must_listen=wish.must_listen
                 ) as found,
             ):
                 self.board.addresses = found.addresses
@@ -168,16 +166,15 @@ class NodeShell:
                 if (halt := self.board.state.halt) is not None:
                     self._screen.say(f"halted by {halt.by}: {halt.reason}; `ringrift loop --resume` goes on")
                 rng = np.random.default_rng(pipeline.identity.session)
-                services = [board, kept.service, watch.service, *exchange.services]
+                services = [board, kept.service, watch.service, *self._node.exchange.services]
                 async with Supervisor(services, rng) as self._shell:
                     await _until(pipeline, wish, stop)
         finally:
             gate.refusals.flush()
             self.board.close()
 
-    def _answering(self, gate: Gate, metrics: RequestMetrics, exchange: Exchange) -> Answering:
-        handlers = {**self.handlers(gate, metrics), **exchange.handlers}
-        return Answering(handlers, self._access, gate, metrics, self._streams)
+    def _answering(self, gate: Gate, metrics: RequestMetrics) -> Answering:
+        return Answering(self.handlers(gate, metrics), self._access, gate, metrics, self._streams)
 
     def gate(self) -> Gate:
         """The gate of this life: other members may call, those alone whose keys stand in the state."""
@@ -201,8 +198,20 @@ class NodeShell:
             **promotion_handlers(pipeline),
             **distribution_handlers(pipeline),
             **session_handlers(gate, secrets.token_bytes),
+            **self._node.exchange.handlers,
+            **cluster_watch_handlers(self._voter_side()),
             **table_handlers(),
         }
+
+    def _voter_side(self) -> VoterSide:
+        """This node as others follow and ask it."""
+        seat, node = self._node.seat, self._pipeline.identity.node
+        feed = WatchFeed(seat, StateMachine().dump)
+
+        def serves() -> bool:
+            return votes(seat.state, node) and not isinstance(seat.engine, FollowingConsensus)
+
+        return VoterSide(seat, feed, serves, self._pipeline.clock, wall)
 
     def _services(self) -> list[ServiceStatus]:
         mine = [] if self._shell is None else self._shell.status().values()
@@ -295,11 +304,6 @@ def log(outcome: Outcome) -> None:
     call = next((call for kind, call in CALLS.items() if (outcome.job or "").startswith(f"{kind}-")), None)
     fields = {} if call is None else {"call": call}
     logger.log(level, "%s%s: %s", outcome.event, where, outcome.text, extra={"fields": fields})
-
-
-def wall() -> float:
-    """Unix seconds of this machine, to compare with what other nodes have signed."""
-    return datetime.now(UTC).timestamp()
 
 
 def sources_of(settings: Settings) -> Mapping[str, str]:

@@ -33,6 +33,7 @@ from p2p.client.attached import attach, detach
 from p2p.consensus.following import FollowingConsensus
 from p2p.consensus.seat import Seat
 from p2p.engines import NodeEngines, RaftPlace, has_group, has_local_log
+from p2p.exchange.exchange import Exchange, surroundings_of
 from p2p.http.node_calls import Caller, NodeCalls
 from p2p.identity.node_key import NodeKey, node_key
 from p2p.voting import ClusterEngine, Voting
@@ -42,6 +43,8 @@ from ringrift_core.storage import prepare_folder
 NOT_ALONE = "is the folder of a node of a larger cluster and holds no whole state: start it (ringrift-p2p) and ask it"
 NAME_FACT = "node_id"  # under which the name of the node is kept
 FOLLOWS_FACT = "follows"  # that the node has followed voters: it has no log of its own then, and must not begin one
+FAILURES = 3  # of calls to a node before it is left alone
+REST_S = 20.0  # for so long: one that comes back is needed at once
 VOTING_S = 1.0  # between two looks at who should vote
 CHANCE = secrets.SystemRandom()
 VOTING_TIMEOUT_S = 60.0  # a change of the consensus waits for disks and for a process
@@ -113,9 +116,18 @@ async def running_node(
     It is what its folder says, a cluster of one where that says nothing. `contacts` are asked for the state where the
     node has none itself. RingriftError says why it, or the block, could not go on.
     """
+    async with whole_node(settings, duty=duty, contacts=contacts) as node:
+        yield node.pipeline
+
+
+@asynccontextmanager
+async def whole_node(
+    settings: Settings, *, duty: Duty = EVERYTHING, contacts: tuple[Contact, ...] = ()
+) -> AsyncIterator["Node"]:
+    """The same with all its parts."""
     try:
-        async with _node(settings, duty, contacts) as pipeline:
-            yield pipeline
+        async with _node(settings, duty, contacts) as node:
+            yield node
     except BaseExceptionGroup as group:
         error = expected(group)
         if error is None:
@@ -124,7 +136,7 @@ async def running_node(
 
 
 @asynccontextmanager
-async def _node(settings: Settings, duty: Duty, contacts: tuple[Contact, ...]) -> AsyncIterator[Pipeline]:
+async def _node(settings: Settings, duty: Duty, contacts: tuple[Contact, ...]) -> AsyncIterator["Node"]:
     """The same; errors come in the groups of its tasks."""
     folder = NodeFolder(settings.node.data_dir.absolute())
     await asyncio.to_thread(prepare_folder, folder.root)
@@ -134,21 +146,23 @@ async def _node(settings: Settings, duty: Duty, contacts: tuple[Contact, ...]) -
         if kind is not Kind.ALONE and duty is not EVERYTHING:
             raise StorageError(f"{folder.root}: {NOT_ALONE}")
         settings = named_as_before(settings, known.get(NAME_FACT))
-        parts = Parts(settings, folder, kept, await asyncio.to_thread(node_key, folder.root), contacts)
-        parts.cluster_id = str(known.get(FACT) or "")
-        parts.seat = Seat(parts.engine(kind))
-        async with parts.calls, parts.seat, parts.pipeline(duty) as pipeline:
-            attach(pipeline)
+        node = Node(settings, folder, kept, await asyncio.to_thread(node_key, folder.root), contacts)
+        node.cluster_id = str(known.get(FACT) or "")
+        node.seat = Seat(node.engine(kind))
+        async with node.calls, node.seat, node.working(duty):
+            attach(node.pipeline)
             try:
-                yield pipeline
+                yield node
             finally:
-                detach(pipeline)
+                detach(node.pipeline)
 
 
-class Parts:
-    """What a node is put together from; each knows of the others what it needs, through this."""
+class Node:
+    """What a node is put together from; the parts know of each other what they need, through this."""
 
-    seat: Seat[ClusterState, Result]
+    seat: Seat[ClusterState, Result]  # this and the next two as soon as there are any
+    pipeline: Pipeline
+    exchange: Exchange
 
     def __init__(
         self, settings: Settings, folder: NodeFolder, kept: StateManager, key: NodeKey, contacts: tuple[Contact, ...]
@@ -159,12 +173,12 @@ class Parts:
         self.key = key
         self.cluster_id = ""
         self.journal = EventJournal()
-        self.breaker = CircuitBreaker()
         self._contacts = {it.node: it.addresses for it in contacts}
         caller = Caller(
             settings.node.node_id, lambda: self.cluster_id, key, epoch=lambda: self.seat.state.epoch, wall=wall
         )
-        self.calls = NodeCalls(caller, self._addresses_of, self.breaker)
+        breaker = CircuitBreaker(failure_threshold=FAILURES, reset_timeout_seconds=REST_S)
+        self.calls = NodeCalls(caller, self._addresses_of, breaker)
         self.engines = NodeEngines(
             node=settings.node.node_id,
             folder=folder,
@@ -184,8 +198,8 @@ class Parts:
         }[kind]()
 
     @asynccontextmanager
-    async def pipeline(self, duty: Duty) -> AsyncIterator[Pipeline]:
-        """The node's work, once there is a state."""
+    async def working(self, duty: Duty) -> AsyncIterator[None]:
+        """Do the node's work until the block ends; there must be a state."""
         settings, state = self.settings, self.seat.state
         self.journal.begin(state.seq)
         clock = SteadyClock(at_least=state.now)
@@ -204,8 +218,10 @@ class Parts:
                 duty=replace(duty, beside=self._mesh) if duty is EVERYTHING else duty,
             )  # fmt: skip
             pipeline.journal, pipeline.kept = self.journal, self.kept
+            self.pipeline, self.exchange = pipeline, Exchange(surroundings_of(pipeline), self.calls)
+            self.exchange.serve(pipeline)
             async with pipeline:
-                yield pipeline
+                yield
 
     def _mesh(self, pipeline: Pipeline) -> Sequence[Service]:
         """What the node does as one of several."""
