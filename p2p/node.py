@@ -28,13 +28,16 @@ from managers.pipeline import Pipeline
 from managers.ports import Child
 from managers.runtime import Service, ServiceStatus, Supervisor, every
 from managers.runtime.service import Beat
+from managers.state.cluster_state import ClusterState, Result
 from managers.state.machine import StateMachine
 from managers.state.tally import champions_of
 from managers.status_board import StatusBoard
 from managers.status_records import Status
 from managers.steady_clock import SteadyClock
 from p2p.consensus.following import FollowingConsensus
+from p2p.consensus.seat import Seat
 from p2p.consensus.watch import WatchFeed
+from p2p.exchange.exchange import Exchange
 from p2p.http.access import Access, access_of
 from p2p.http.admin_api import admin_handlers
 from p2p.http.cluster_api import cluster_handlers
@@ -55,7 +58,7 @@ from p2p.identity.envelope import Verifier
 from p2p.identity.member_keys import MemberKeys, votes
 from p2p.keeping import keeping
 from p2p.node_door import NodeDoor
-from p2p.orchestrator import Node, wall, whole_node
+from p2p.orchestrator import wall, whole_node
 from ringrift_core.game.config_key import ConfigKey
 
 REFRESH_S = 1.0  # between two statuses
@@ -125,10 +128,26 @@ async def run_node(
     return stop.code
 
 
-class NodeShell:
-    """What stands between a pipeline and those who look at it."""
+class Parts(Protocol):
+    """What the shell needs of a node (p2p/orchestrator.py: Node)."""
 
-    def __init__(self, node: Node, access: Access, screen: Screen, provenance: Mapping[str, str]) -> None:
+    @property
+    def pipeline(self) -> Pipeline:
+        """Its work."""
+
+    @property
+    def seat(self) -> Seat[ClusterState, Result]:
+        """Its consensus."""
+
+    @property
+    def exchange(self) -> Exchange:
+        """What brings files here."""
+
+
+class NodeShell:
+    """What stands between a node and those who look at it."""
+
+    def __init__(self, node: Parts, access: Access, screen: Screen, provenance: Mapping[str, str]) -> None:
         self._node = node
         self._pipeline = pipeline = node.pipeline
         self._access = access

@@ -165,7 +165,7 @@ ATTACKS: dict[str, tuple[Attack, int, str]] = {
     "replay in another order": (replayed_after_others, 401, "replayed"),
     "other audience": (sealed(audience="node-2"), 401, "other_audience"),
     "other cluster": (sealed(cluster="c-2"), 401, "other_cluster"),
-    "older epoch": (sealed(epoch=4), 409, "old_epoch"),
+    "older epoch": (sealed("POST", "/admin/halt", b"{}", epoch=4), 409, "old_epoch"),
     "old clock": (sealed(late_s=61), 401, "clock_off"),
     "clock ahead": (sealed(late_s=-61), 401, "clock_off"),
     "unknown sender": (sealed(sender="worker-8"), 401, "unknown_sender"),

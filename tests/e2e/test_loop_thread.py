@@ -25,7 +25,7 @@ from p2p.http.routes import ROUTES
 from p2p.identity.credentials import Credentials
 from p2p.node import NodeShell, NodeWish, Stop
 from p2p.node_door import NodeDoor
-from p2p.orchestrator import running_node
+from p2p.orchestrator import whole_node
 from tests.e2e.blocked_loop import Watch, watched_calls
 
 UP_S = 60.0
@@ -65,8 +65,8 @@ def settings_in(folder: Path) -> Settings:
 async def with_node(folder: Path, use: Callable[[int], Awaitable[None]]) -> None:
     """A whole node on this loop; `use` gets its port once it has started."""
     stop = Stop()
-    async with running_node(settings_in(folder)) as pipeline:
-        shell = NodeShell(pipeline, Access(Credentials(), None, frozenset(), None), Silent(), {})
+    async with whole_node(settings_in(folder)) as node:
+        shell = NodeShell(node, Access(Credentials(), None, frozenset(), None), Silent(), {})
         running = asyncio.create_task(shell.run(NodeWish(must_listen=True), stop))
         try:
             async with asyncio.timeout(UP_S):

@@ -29,9 +29,11 @@ from p2p.identity.envelope import HEADER, NONCE_BYTES, Address, Call, seal
 from p2p.identity.member_keys import MemberKeys
 from p2p.identity.node_key import NodeKey
 from p2p.identity.principals import Principal
-from p2p.node import NodeShell, wall
+from p2p.node import NodeShell
+from p2p.orchestrator import wall
 from tests.commanded import Commanded
 from tests.http_door import Client
+from tests.node_parts import parts_of
 from tests.unit.p2p.test_node import FakeScreen
 
 CLUSTER = "c" * 32
@@ -63,7 +65,7 @@ async def node(folder: Path, *bodies: Body) -> AsyncIterator[Client]:
         )
         for body in (*BEGINNING, *bodies):
             assert (await pipeline.proposer("test").propose(body)).accepted
-        shell = NodeShell(pipeline, access_of(settings.node, {}), FakeScreen(), {})
+        shell = NodeShell(parts_of(pipeline, consensus), access_of(settings.node, {}), FakeScreen(), {})
         try:
             gate = shell.gate()
             app = node_app(shell.handlers(gate, RequestMetrics({})), gate, RequestMetrics({}))
@@ -112,7 +114,6 @@ def test_a_member_asks_with_its_key_and_may_order_nothing(tmp_path: Path):
         ({}, (Leave(node="other"),), 401, "unknown_sender"),
         ({"key": OWN_KEY}, (), 401, "bad_signature"),
         ({"cluster": "d" * 32}, (), 401, "other_cluster"),
-        ({"epoch": 4}, (TakeRole(role=LEADER, node="here", session=1, lease_s=9.0),), 409, "old_epoch"),
     ],
 )
 def test_everybody_else_is_refused(
@@ -122,6 +123,16 @@ def test_everybody_else_is_refused(
         async with node(tmp_path, *bodies) as client:
             answer = await client.get("/status", headers=signed("GET", "/status", **wrong))
             assert (answer.status, (await answer.json())["error"]["code"]) == (status, code)
+
+    asyncio.run(run())
+
+
+def test_who_is_behind_may_ask_but_give_no_orders(tmp_path: Path):
+    async def run() -> None:
+        async with node(tmp_path, TakeRole(role=LEADER, node="here", session=1, lease_s=9.0)) as client:
+            assert (await client.get("/status", headers=signed("GET", "/status", epoch=4))).status == 200
+            refused = await client.post("/admin/halt", headers=signed("POST", "/admin/halt", epoch=4))
+            assert (refused.status, (await refused.json())["error"]["code"]) == (409, "old_epoch")
 
     asyncio.run(run())
 

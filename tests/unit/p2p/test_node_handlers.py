@@ -19,6 +19,7 @@ from p2p.http.access import access_of
 from p2p.http.request_metrics import RequestMetrics
 from p2p.http.routes import ROUTES
 from p2p.node import NodeShell, sources_of
+from tests.node_parts import parts_of
 from tests.unit.p2p.test_node import FakeScreen
 
 
@@ -39,7 +40,7 @@ def test_every_route_has_a_handler_and_every_handler_a_route(tmp_path: Path):
                 duty=REQUESTS,
             )
             access = access_of(settings.node, {})
-            node = NodeShell(pipeline, access, FakeScreen(), {})
+            node = NodeShell(parts_of(pipeline, consensus), access, FakeScreen(), {})
             try:
                 gate = access.gate(time.monotonic, time.monotonic)
                 handlers = node.handlers(gate, RequestMetrics({}))
