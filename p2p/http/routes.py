@@ -19,6 +19,8 @@ from p2p.consensus.following import Proposed
 from p2p.http import answers, forms
 from p2p.http.promotion_forms import PromoteForm, RollbackForm
 from p2p.identity.principals import ADMINS, EVERYBODY, NODES, READERS, WATCHERS, Principal
+from p2p.membership.admission import Admitted, JoinForm
+from p2p.membership.bootstrap import Adoption, Card
 
 SEGMENT = "[A-Za-z0-9._~-]{1,128}"  # of a path, what a {name} stands for; nothing that needs an escape
 PATH_CHARS_MAX = 1024
@@ -136,6 +138,11 @@ ROUTES = (
     get("/admin/daemons", "the services of the node", answers.DaemonsAnswer, WATCHERS),
     post("/admin/daemons/{name}/{action}", "start, stop or restart one", forms.EmptyForm, answers.DaemonAnswer,
          forwarded=False),
+    get("/cluster/who", "who the node is and which cluster it is in, or waits for", Card),
+    Route("POST", "/cluster/adopt", WATCHERS, "take the id of a cluster that is to be founded, if none is taken yet",
+          Card, Adoption),
+    Route("POST", "/cluster/join", WATCHERS, "be a member, by a record that is signed with the node's key", Admitted,
+          JoinForm),
     get("/cluster/watch", "what has changed in the state, for nodes that do not vote; msgpack", None, NODES, WATCH),
     Route("POST", "/cluster/propose", NODES, "a command of a node that does not vote, brought into the log", Proposed,
           Command, queries=BEHIND, body_bytes_max=COMMAND_BYTES_MAX),

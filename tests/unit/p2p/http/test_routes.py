@@ -26,6 +26,8 @@ PATHS = (
     | {("GET", path): {A, O} for path in WATCHERS}
     | {("POST", path): {A} for path in ADMINS}
     | {("GET", "/cluster/watch"): {V, W}, ("POST", "/cluster/propose"): {V, W}}
+    | {("POST", path): {A, O} for path in ("/cluster/adopt", "/cluster/join")}
+    | {("GET", "/cluster/who"): {A, V, W, O}}
 )
 
 
