@@ -99,8 +99,8 @@ class World:
         if address == name:
             card = self.lives[name].card
         if card is not None and address != name:
-            ids = {card.cluster_id} | ({card.adopted.cluster_id} if card.adopted else set())
-            self.told.setdefault(address, set()).update(ids - {None})
+            ids = (card.cluster_id, card.adopted and card.adopted.cluster_id)
+            self.told.setdefault(address, set()).update(it for it in ids if it)
         if card is None or not (address == name or self.reach(address, name)):
             self.step(name, Missed(at, "silent"))
         else:

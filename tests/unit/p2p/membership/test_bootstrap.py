@@ -31,9 +31,9 @@ X, Y = Adoption(cluster_id="1" * 32, proposer="p"), Adoption(cluster_id="2" * 32
 LIFE = "f" * 16
 
 
-def world(names: tuple[str, ...] = NAMES, seed: int = 0, expect: int | None = None, **more: float) -> World:
-    number = expect or expected(len(names) - 1, None)
-    made = World(dict.fromkeys(names, names), dict.fromkeys(names, number), np.random.default_rng(seed), **more)
+def world(names: tuple[str, ...] = NAMES, seed: int = 0, *, loss: float = 0.0, crash: float = 0.0) -> World:
+    number, rng = expected(len(names) - 1, None), np.random.default_rng(seed)
+    made = World(dict.fromkeys(names, names), dict.fromkeys(names, number), rng, loss=loss, crash=crash)
     for name in names:
         made.start(name)
     return made
