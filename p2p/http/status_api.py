@@ -74,6 +74,7 @@ def status_handlers(door: StatusDoor, metrics: RequestMetrics) -> Handlers:
 
 def with_all_peers(status: Status, state: ClusterState) -> bytes:
     """A status with every other node, as far as it has room."""
-    silent = {row.node_id: "" for row in status.peers if not row.alive}
-    rows = node_rows(state, status.node_id, silent, status.versions)
+    known = {row.node_id: row for row in status.peers}
+    silent = {row.node_id: "" for row in known.values() if not row.alive}
+    rows = (known.get(row.node_id, row) for row in node_rows(state, status.node_id, silent, status.versions))
     return encode_status(status.model_copy(update={"peers": tuple(row for row in rows if not row.self)}))
