@@ -157,6 +157,13 @@ class NodeSettings(Section):
     advertise: Address | None = Field(
         default=None, description="address that others are told; null: where the node listens"
     )
+    bootstrap_expect: int | None = Field(
+        default=None,
+        ge=1,
+        le=PEERS_MAX + 1,
+        description="nodes that must agree before a cluster is founded; null: a majority of the peers and this node",
+    )
+    spot: bool = Field(default=False, description="this machine may be taken away at any time: it never votes")
     swim_enabled: bool = Field(default=True, description="membership by SWIM; false only without peers")
     raft_enabled: bool = Field(default=True, description="consensus by Raft; false only without peers")
 

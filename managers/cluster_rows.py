@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from config.schema import Settings
 from managers.promotion_desk import Ticket
 from managers.promotion_result import last_evaluation
+from managers.sightings import NOTHING, Seen
 from managers.state.cluster_state import ClusterState
 from managers.state.learners import Learner, NetStatus
 from managers.status_records import (
@@ -24,10 +25,13 @@ from ringrift_core.game.config_key import ConfigKey
 WAITING = (NetStatus.PASSED, NetStatus.CANDIDATE)  # which of two is nearer to becoming champion
 
 
-def node_rows(state: ClusterState, own: str, silent: Mapping[str, str], versions: Versions) -> Iterator[NodeRow]:
-    """The members, in the order of joining; of others nobody has told what they run."""
+def node_rows(
+    state: ClusterState, own: str, silent: Mapping[str, str], versions: Versions, seen: Seen = NOTHING
+) -> Iterator[NodeRow]:
+    """The members, in the order of joining; what others run and have only the leader hears."""
     for member in state.members.values():
-        mine = member.node == own
+        mine, sighting = member.node == own, seen.sightings.get(member.node)
+        report = None if sighting is None or mine else sighting.report
         yield NodeRow(
             node_id=member.node,
             self=mine,
@@ -39,7 +43,15 @@ def node_rows(state: ClusterState, own: str, silent: Mapping[str, str], versions
             draining=member.draining,
             joined_at=member.joined_at,
             public_key=member.public_key,
-            versions=versions if mine else None,
+            versions=versions if mine else None if report is None else report.versions,
+            voter=member.node in state.voters,
+            spot=member.spot,
+            addresses=member.addresses,
+            unfit=seen.unfit.get(member.node) or silent.get(member.node, ""),
+            resources=None if report is None else report.resources,
+            heard_ago_s=None if report is None or sighting is None else max(0.0, seen.at - sighting.at),
+            round_trip_s=None if report is None else report.round_trip_s,
+            clock_ahead_s=None if report is None else report.clock_ahead_s,
         )
 
 

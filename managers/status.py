@@ -23,6 +23,7 @@ from managers.promotion_desk import Ticket
 from managers.resource_watch import Resources
 from managers.runtime.service import ServiceStatus
 from managers.selfplay_scheduler import SelfplayScheduler
+from managers.sightings import NOTHING, Seen
 from managers.signal_computer import UnifiedSignalComputer
 from managers.state.cluster_state import ClusterState
 from managers.state.jobs import Job, JobStatus
@@ -101,6 +102,7 @@ class Sight:
     elsewhere: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # the same on other nodes, by node
     installed: Mapping[str, str] = field(default_factory=dict)  # digests of canonical files here, by configuration
     silent: Mapping[str, str] = field(default_factory=dict)  # other nodes that are not heard
+    seen: Seen = NOTHING  # what the leader hears of them
     addresses: tuple[str, ...] = ()
     versions: Versions = PRESENT
     notes: tuple[str, ...] = ()
@@ -111,7 +113,7 @@ def status_of(sight: Sight) -> Status:
     state, node = sight.state, sight.settings.node.node_id
     games = _Games(sight)
     rows = tuple(games.game(game) for game in sight.games)
-    others = tuple(it for it in node_rows(state, node, sight.silent, sight.versions) if not it.self)
+    others = tuple(it for it in node_rows(state, node, sight.silent, sight.versions, sight.seen) if not it.self)
     alive = tuple(it.node_id for it in others if it.alive)
     leader = state.roles.get(LEADER)
     return Status(

@@ -13,6 +13,7 @@ from managers.health import Health, health_of
 from managers.outcomes import Outcome, outcomes_of
 from managers.pipeline import Pipeline
 from managers.runtime.service import ServiceStatus
+from managers.sightings import NOTHING, Seen
 from managers.state.cluster_state import ClusterState, Result
 from managers.status import Sight, Work, status_of
 from managers.status_records import EVENTS_MAX, OUTCOMES_MAX, Status, encode_status
@@ -47,6 +48,7 @@ class StatusBoard:
         self._concerns: Mapping[str, str] = {}
         self._notes: tuple[str, ...] = ()
         self.addresses: tuple[str, ...] = ()  # where the node listens
+        self.seen: Callable[[], Seen] = lambda: NOTHING  # put here by who hears other nodes
         self._maker = ThreadPoolExecutor(1, "status")
         self.status, self.content = _made(self._sight())
         pipeline.consensus.on_applied(self._applied)
@@ -109,6 +111,7 @@ class StatusBoard:
             installed=pipeline.installer.verified,
             elsewhere=pipeline.installer.elsewhere(),
             silent=pipeline.silent,
+            seen=self.seen(),
             addresses=self.addresses,
             notes=self._notes,
         )

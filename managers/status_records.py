@@ -208,6 +208,18 @@ class Versions(Record):
     python: str
 
 
+class NodeResources(Record):
+    """The machine of a node, in short."""
+
+    cpu_percent: float
+    memory_free_bytes: int
+    memory_bytes: int
+    disk_free_bytes: int
+    disk_bytes: int
+    gpus: int  # that work
+    unfit: Line = ""  # why no job is started there
+
+
 class NodeRow(Record):
     """A member of the cluster."""
 
@@ -222,6 +234,14 @@ class NodeRow(Record):
     joined_at: float
     public_key: str  # Ed25519, base64url; "": not told
     versions: Versions | None  # None: not told
+    voter: bool = False  # agrees on the state with others
+    spot: bool = False  # may be taken away at any time
+    addresses: tuple[Line, ...] = ()  # where others call it, the best first
+    unfit: Line = ""  # why it gets no jobs; "" where nothing is known to speak against it
+    resources: NodeResources | None = None  # this and the next: as the leader last heard; None elsewhere
+    heard_ago_s: float | None = None
+    round_trip_s: float | None = None  # of a heartbeat
+    clock_ahead_s: float | None = None  # of the leader's
 
 
 class FindingRow(Record):

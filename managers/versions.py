@@ -6,7 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from managers.status_records import Versions
 from ringrift_core.game.rules_digest import RULES_DIGEST
 
-PROTOCOL = 0  # nodes do not speak to each other yet
+PROTOCOL = 1  # what nodes say to each other
+PROTOCOL_OLDEST = 1  # that is still understood
 
 
 def _installed() -> str:

@@ -9,6 +9,7 @@ from managers.event_journal import EventJournal
 from managers.health import Health
 from managers.pipeline import Pipeline
 from managers.runtime import ServiceStatus, Supervisor
+from managers.sightings import Seen
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import HaltAll, ResumeAll
 from managers.status import Work
@@ -87,6 +88,11 @@ class NodeDoor:
     def silent(self) -> Mapping[str, str]:
         """Other nodes that are not heard."""
         return self._pipeline.silent
+
+    @property
+    def seen(self) -> Seen:
+        """What this node hears of others."""
+        return self._board.seen()
 
     @property
     def unfit(self) -> Mapping[str, str]:

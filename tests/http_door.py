@@ -14,6 +14,7 @@ from managers.event_journal import EventJournal
 from managers.health import Health
 from managers.runtime.event_router import EventRouter
 from managers.runtime.service import ServiceStatus, State
+from managers.sightings import NOTHING
 from managers.state.cluster_state import ClusterState, Result
 from managers.status import Sight, Work, status_of
 from managers.status_records import Status, encode_status
@@ -49,6 +50,7 @@ class FakeDoor:
         self.work: Mapping[str, Work] = {}
         self.silent: Mapping[str, str] = {}
         self.unfit: Mapping[str, str] = {}
+        self.seen = NOTHING
         self.uptime_s = 12.5
         self.status: Status = status_of(
             Sight(self.loop.state, SETTINGS, self.loop.now, (GAME,), session=1, running=True)

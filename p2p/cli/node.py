@@ -1,6 +1,5 @@
 """`ringrift-p2p`: run a node; ask one."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -12,9 +11,9 @@ from p2p.cli.events import events
 from p2p.cli.node_questions import config as config_command
 from p2p.cli.node_questions import jobs, models, nodes, status
 from p2p.cli.options import NodeConfOption, ProfileOption, SetOption, VersionOption
+from p2p.cli.voters import voters
 
 if TYPE_CHECKING:
-    from config.schema import Settings
     from config.yaml_file import Plain
 
 NOT_JOINED = (
@@ -29,6 +28,7 @@ app = typer.Typer(
 )
 for command in (status, jobs, events, nodes, models, config_command, doctor):
     app.command()(command)
+app.add_typer(voters, name="voters")
 
 
 @app.callback(invoke_without_command=True)
@@ -46,6 +46,15 @@ def ringrift_p2p(
     ] = None,
     advertise: Annotated[
         str | None, typer.Option(help="HOST:PORT that others are told (default: where it listens).")
+    ] = None,
+    bootstrap_expect: Annotated[
+        int | None,
+        typer.Option(
+            help="Nodes that must agree before a cluster is founded (default: a majority of peers and this one)."
+        ),
+    ] = None,
+    spot: Annotated[
+        bool | None, typer.Option("--spot", help="This machine may be taken away at any time: it never votes.")
     ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the node (default: the setting, else this one).")
@@ -70,6 +79,7 @@ def ringrift_p2p(
         _refuse_options(context)
         return
     from p2p.cli.loop import games_of, run, settings_of
+    from p2p.membership.addresses import own_addresses, strangers
     from p2p.node import NodeWish
 
     flags = {
@@ -78,6 +88,8 @@ def ringrift_p2p(
         "node.port": port,
         "node.host": host,
         "node.advertise": advertise,
+        "node.bootstrap_expect": bootstrap_expect,
+        "node.spot": spot,
         "node.data_dir": _text(data_dir),
         "node.tls_cert": _text(tls_cert),
         "node.tls_key": _text(tls_key),
@@ -87,7 +99,7 @@ def ringrift_p2p(
     loaded = settings_of(config, profile, assignments or [], wished, games_of(game, None, None), node_conf)
     for remark in loaded.remarks:
         typer.echo(f"note: {remark}", err=True)
-    if strangers(loaded.settings.node.peers, own_addresses(loaded.settings)):
+    if strangers(loaded.settings.node.peers, own_addresses(loaded.settings.node)):
         typer.echo(NOT_JOINED, err=True)
     raise typer.Exit(run(loaded, NodeWish(must_listen=True), plain=True, as_json=as_json))
 
@@ -95,20 +107,6 @@ def ringrift_p2p(
 def peers_of(text: str) -> tuple[str, ...]:
     """The addresses in a list with commas; the settings judge each."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-
-
-def own_addresses(settings: "Settings") -> frozenset[str]:
-    """What this node may be called in a list of peers."""
-    from config.sections import host_name
-
-    node = settings.node
-    hosts = {node.host, "localhost", "127.0.0.1", "[::1]", node.node_id, host_name()}
-    return frozenset({f"{name}:{node.port}" for name in hosts} | {str(node.advertise)})
-
-
-def strangers(peers: Iterable[str], own: frozenset[str]) -> list[str]:
-    """The peers that are not this node itself."""
-    return [peer for peer in peers if peer not in own]
 
 
 def main() -> NoReturn:

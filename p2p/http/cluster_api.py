@@ -16,6 +16,7 @@ from managers.cluster_rows import node_rows
 from managers.event_journal import KEPT_MAX, EventJournal
 from managers.job_view import Surroundings, job_detail, job_rows
 from managers.model_rows import ModelRow, elo_rows, model_rows
+from managers.sightings import Seen
 from managers.state.cluster_state import ClusterState
 from managers.state.jobs import JobStatus
 from managers.status import Work
@@ -68,6 +69,10 @@ class ClusterDoor(Protocol):
         """Other nodes that are not heard."""
 
     @property
+    def seen(self) -> Seen:
+        """What this node hears of others."""
+
+    @property
     def unfit(self) -> Mapping[str, str]:
         """Nodes that get no jobs, and why."""
 
@@ -81,7 +86,7 @@ def cluster_handlers(door: ClusterDoor, monotonic: Callable[[], float]) -> Handl
 
     async def nodes(_request: web.Request) -> web.Response:
         state, silent = door.state, door.silent
-        rows = partial(node_rows, state, door.settings.node.node_id, silent, PRESENT)
+        rows = partial(node_rows, state, door.settings.node.node_id, silent, PRESENT, door.seen)
         return await made(lambda: NodesAnswer(nodes=tuple(rows())))
 
     async def models(request: web.Request) -> web.Response:

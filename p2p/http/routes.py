@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from managers.manual_rollback import RollbackResult
 from managers.model_rows import ModelRow
 from managers.promotion_desk import Ticket
+from managers.sightings import NodeReport
 from managers.state.commands import Command
 from managers.status_records import Status
 from p2p.consensus.following import Proposed
@@ -20,6 +21,9 @@ from p2p.exchange.refs import ChunkList, ManifestPage
 from p2p.http import answers, forms
 from p2p.http.promotion_forms import PromoteForm, RollbackForm
 from p2p.identity.principals import ADMINS, EVERYBODY, FETCHERS, NODES, READERS, WATCHERS, Principal
+from p2p.membership.admission import Admitted, JoinForm
+from p2p.membership.bootstrap import Adoption, Card
+from p2p.membership.heartbeat import HeartbeatAnswer
 
 SEGMENT = "[A-Za-z0-9._~-]{1,128}"  # of a path, what a {name} stands for; nothing that needs an escape
 PATH_CHARS_MAX = 1024
@@ -62,9 +66,10 @@ def get(
     queries: tuple[Query, ...] = (),
     *,
     aliased: bool = False,
+    forwarded: bool = False,
 ) -> Route:
     """A question."""
-    return Route("GET", pattern, principals, summary, answer, queries=queries, aliased=aliased)
+    return Route("GET", pattern, principals, summary, answer, queries=queries, aliased=aliased, forwarded=forwarded)
 
 
 def post(
@@ -130,8 +135,9 @@ ROUTES = (
     Route("DELETE", "/session", EVERYBODY, "end the session", answers.SessionEndAnswer),
     post("/events", "publish an event in this node", forms.EventForm, answers.PublishedAnswer, status=202,
          forwarded=False),
-    get("/admin/promote", "requests to promote, the latest evaluation", answers.PromotionsAnswer, WATCHERS),
-    get("/admin/promote/{number}", "one request and its result", Ticket, WATCHERS),
+    get("/admin/promote", "requests to promote, the latest evaluation", answers.PromotionsAnswer, WATCHERS,
+        forwarded=True),
+    get("/admin/promote/{number}", "one request and its result", Ticket, WATCHERS, forwarded=True),
     post("/admin/promote", "judge a net and promote it if it passes; with `dry_run` only say what it would play",
          PromoteForm, Ticket, status=202, others=((200, answers.PlanAnswer),)),
     post("/admin/distribute-model", "bring the champion everywhere; with `force` another net is made the champion: "
@@ -147,6 +153,13 @@ ROUTES = (
     get("/admin/daemons", "the services of the node", answers.DaemonsAnswer, WATCHERS),
     post("/admin/daemons/{name}/{action}", "start, stop or restart one", forms.EmptyForm, answers.DaemonAnswer,
          forwarded=False),
+    get("/cluster/who", "who the node is and which cluster it is in, or waits for", Card),
+    Route("POST", "/cluster/adopt", WATCHERS, "take the id of a cluster that is to be founded, if none is taken yet",
+          Card, Adoption),
+    Route("POST", "/cluster/join", WATCHERS, "be a member, by a record that is signed with the node's key", Admitted,
+          JoinForm),
+    Route("POST", "/cluster/heartbeat", NODES, "a node tells the leader how it is, and is told where it stands",
+          HeartbeatAnswer, NodeReport),
     get("/cluster/watch", "what has changed in the state, for nodes that do not vote; msgpack", None, NODES, WATCH),
     Route("POST", "/cluster/propose", NODES, "a command of a node that does not vote, brought into the log", Proposed,
           Command, queries=BEHIND, body_bytes_max=COMMAND_BYTES_MAX),

@@ -14,10 +14,11 @@ from managers.status import Sight, status_of
 from managers.status_records import encode_status
 from p2p.cli.answers import as_line
 from p2p.cli.main import app as ringrift
-from p2p.cli.node import app, own_addresses, peers_of, strangers
+from p2p.cli.node import app, peers_of
 from p2p.cli.node import main as node_main
 from p2p.cli.node_questions import setting_lines
 from p2p.client.node_errors import NodeUnreachable
+from p2p.membership.addresses import own_addresses, strangers
 from ringrift_core.errors import RingriftError
 from tests.loop_states import GAME, Loop
 from tests.recorded_node import RecordedNode
@@ -214,7 +215,7 @@ def test_options_of_the_node_before_a_command_are_refused():
 
 def test_peers_are_a_list_and_the_node_itself_is_no_stranger():
     assert peers_of("gpu-1:8770, gpu-2:8770,,gpu-1:8770") == ("gpu-1:8770", "gpu-2:8770")
-    own = own_addresses(SETTINGS)
+    own = own_addresses(SETTINGS.node)
     port = SETTINGS.node.port
     assert strangers((f"localhost:{port}", f"here:{port}", "gpu-2:8770"), own) == ["gpu-2:8770"]
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from managers.state import LocalConsensus
+from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Body, Command, HaltAll, Join, encode
 from managers.state.machine import StateMachine
 from p2p.consensus.following import FollowingConsensus, FollowTiming
@@ -20,7 +21,7 @@ TIMING = FollowTiming(wait_s=2.0, least_s=0.0, begin_s=SOON_S)
 
 
 @asynccontextmanager
-async def voter(*, serves: bool = True) -> AsyncIterator[tuple[LocalConsensus, NodeCalls]]:
+async def voter(*, serves: bool = True) -> AsyncIterator[tuple[LocalConsensus[ClusterState, Result], NodeCalls]]:
     """A voter v of two members, and the calls of the other one, w."""
     mesh, machine = Mesh(), StateMachine()
     mesh.join("v", "w")

@@ -25,7 +25,9 @@ PATHS = (
     | {("GET", path): {A, V, W, O} for path in READERS}
     | {("GET", path): {A, O} for path in WATCHERS}
     | {("POST", path): {A} for path in ADMINS}
-    | {("GET", "/cluster/watch"): {V, W}, ("POST", "/cluster/propose"): {V, W}}
+    | {("GET", "/cluster/watch"): {V, W}, ("POST", "/cluster/propose"): {V, W}, ("POST", "/cluster/heartbeat"): {V, W}}
+    | {("POST", path): {A, O} for path in ("/cluster/adopt", "/cluster/join")}
+    | {("GET", "/cluster/who"): {A, V, W, O}}
 )
 
 

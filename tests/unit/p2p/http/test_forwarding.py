@@ -1,0 +1,146 @@
+"""Orders go to the leader with the user's own credential, once, and with no other authority."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
+
+from p2p.http.access import Access
+from p2p.http.forwarding import HOP, Forwarder, Leading, forwarded
+from p2p.http.guard import PRINCIPAL
+from p2p.http.json_answer import Handlers
+from p2p.http.node_api import node_app
+from p2p.http.request_metrics import RequestMetrics
+from p2p.http.routes import ROUTES
+from p2p.identity.credentials import Credentials, Token
+from tests.guarded_node import bearer
+
+ADMIN = "admin-token-of-a-test"
+CLUSTER = "cluster-token-of-a-test"
+
+
+@dataclass
+class Node:
+    """A node that leads, or thinks that another one does."""
+
+    name: str
+    leads: bool
+    leader: Leading | None = None
+    done: list[tuple[str, str, str | None]] = field(default_factory=list)  # order, principal, handed on by
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.done.append((request.path, request[PRINCIPAL].value, request.headers.get(HOP)))
+        return web.json_response({"by": self.name, "body": (await request.read()).decode()}, status=202)
+
+
+@asynccontextmanager
+async def serving(node: Node, credentials: Credentials) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+    gate = Access(credentials, None, frozenset(), None).gate(time.monotonic, time.monotonic)
+    names = ("POST /admin/halt", "GET /admin/promote/{number}", "POST /admin/daemons/{name}/{action}", "GET /nodes")
+    handlers: Handlers = dict.fromkeys(names, node.handle)
+    async with Forwarder(node.name, lambda: node.leads, lambda: node.leader) as forwarder:
+        app = node_app(forwarded(handlers, forwarder), gate, RequestMetrics({}))
+        async with TestClient(TestServer(app)) as client:
+            yield client
+
+
+def tokens() -> Credentials:
+    return Credentials(Token(ADMIN, "a test"), Token(CLUSTER, "a test"))
+
+
+async def told(answer: ClientResponse) -> tuple[int, str, str]:
+    error = (await answer.json())["error"]
+    return answer.status, error["code"], error["message"]
+
+
+@asynccontextmanager
+async def pair(
+    credentials: Credentials, *, second_leads: bool = True, host: str = "127.0.0.1"
+) -> AsyncIterator[tuple[Node, Node, TestClient[web.Request, web.Application]]]:
+    """A follower, a leader, and a client of the follower."""
+    first, second = Node("f", leads=False), Node("l", leads=second_leads)
+    async with serving(second, credentials) as at_leader, serving(first, credentials) as client:
+        first.leader = Leading("l", (f"{host}:{at_leader.port}",))
+        second.leader = Leading("f", (f"127.0.0.1:{client.port}",))
+        yield first, second, client
+
+
+def test_an_order_with_a_token_is_done_by_the_leader_and_the_answer_comes_back_as_it_is():
+    async def run() -> None:
+        async with pair(tokens()) as (first, second, client):
+            answer = await client.post("/admin/halt", headers=bearer(ADMIN), json={"reason": "r"})
+            assert (answer.status, await answer.json()) == (202, {"by": "l", "body": '{"reason": "r"}'})
+            assert (await client.get("/admin/promote/3", headers=bearer(CLUSTER))).status == 202
+            assert second.done == [("/admin/halt", "admin", "f"), ("/admin/promote/3", "observer", "f")]
+            assert first.done == []
+
+    asyncio.run(run())
+
+
+def test_what_is_about_one_node_is_done_there():
+    async def run() -> None:
+        async with pair(tokens()) as (first, second, client):
+            assert (await client.post("/admin/daemons/X/stop", headers=bearer(ADMIN))).status == 202
+            assert (await client.get("/nodes", headers=bearer(ADMIN))).status == 202
+            assert (len(first.done), second.done) == (2, [])
+
+    asyncio.run(run())
+
+
+def test_a_request_is_handed_on_once_though_both_take_the_other_for_the_leader():
+    async def run() -> None:
+        async with pair(tokens(), second_leads=False) as (first, second, client):
+            status, code, message = await told(await client.post("/admin/halt", headers=bearer(ADMIN)))
+            assert (status, code, "handed on already" in message) == (409, "not_leader", True)
+            assert (first.done, second.done) == ([], [])
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.255.255.1"])
+def test_without_a_token_an_order_reaches_only_a_leader_of_this_machine(host: str):
+    async def run() -> None:
+        async with pair(Credentials(None, None), host=host) as (_, second, client):
+            answer = await client.post("/admin/halt")
+            if host == "127.0.0.1":
+                assert (answer.status, second.done) == (202, [("/admin/halt", "admin", "f")])
+            else:
+                status, code, message = await told(answer)
+                assert (status, code, "l leads, at 10.255.255.1:" in message) == (409, "not_leader", True)
+                assert (await answer.json())["error"]["details"]["leader"] == "l"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("headers", [{"Cookie": "a=b"}, {"X-Forwarded-For": "203.0.113.9"}])
+def test_neither_a_cookie_nor_a_proxied_connection_is_a_credential_that_travels(headers: Mapping[str, str]):
+    async def run() -> None:
+        async with pair(Credentials(None, None)) as (_, second, client):
+            assert (await client.post("/admin/halt", headers=headers)).status in {401, 409}
+            assert second.done == []
+
+    asyncio.run(run())
+
+
+def test_a_leader_that_is_unknown_or_gone_is_said():
+    async def run() -> None:
+        async with pair(tokens()) as (first, _, client):
+            first.leader = None
+            assert (await told(await client.post("/admin/halt", headers=bearer(ADMIN))))[:2] == (503, "no_leader")
+            first.leader = Leading("l", ("127.0.0.1:1",))
+            status, code, message = await told(await client.post("/admin/halt", headers=bearer(ADMIN)))
+            assert (status, code, "l at 127.0.0.1:1" in message) == (503, "leader_unreachable", True)
+
+    asyncio.run(run())
+
+
+def test_all_orders_but_those_about_one_node_are_handed_on():
+    orders = [it for it in ROUTES if it.method == "POST" and it.pattern.startswith("/admin/")]
+    kept = [it.pattern for it in orders if not it.forwarded]
+    assert kept == ["/admin/daemons/{name}/{action}"]
+    assert not any(it.forwarded for it in ROUTES if not it.pattern.startswith("/admin/"))
