@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -37,7 +37,7 @@ from managers.net_intake import NetIntake
 from managers.node_events import NodeEvents
 from managers.node_folder import NodeFolder
 from managers.office import Office
-from managers.own_record import OwnRecord
+from managers.own_record import OwnRecord, join_of
 from managers.ports import Launcher, LedConsensus, Report
 from managers.promotion_controller import PromotionController
 from managers.promotion_desk import PromotionDesk
@@ -52,13 +52,13 @@ from managers.runtime.service_events import ServiceEvents
 from managers.runtime.supervisor import Supervisor
 from managers.selfplay_scheduler import SelfplayScheduler
 from managers.shadow_tournament import ShadowTournament
+from managers.sightings import Sightings
 from managers.state.cluster_state import ClusterState, Result
-from managers.state.commands import Body, Join
+from managers.state.commands import Body
 from managers.state.jobs import Job, JobStatus
 from managers.state_manager import StateManager
 from managers.training_coordinator import TrainingCoordinator
 from managers.voter_policy import VoterPolicy
-from ringrift_core.cores import usable_cores
 from ringrift_core.errors import RingriftError, StorageError
 from ringrift_core.evaluation.gauntlet_result import read_gauntlet
 
@@ -142,6 +142,7 @@ class Pipeline:
         self.jobs = JobManager(self.identity, settings, folder, launcher, self.proposer, self._reported)
         self._launcher = launcher
         self._reaper = JobReaper(settings)
+        self.sightings = Sightings()  # what other nodes tell this one while it leads
         self._resources = ResourceWatch(settings, folder.root, GpuProbe(time.monotonic, visible=visible_gpus()))
         self.data = DataCounter(settings, folder)
         self._proposers: dict[str, Proposer] = {}
@@ -284,9 +285,13 @@ class Pipeline:
 
         await self._every(look, beat)
 
+    def heard(self, node: str, session: int, at: float) -> None:
+        """A node has told how it is, at a monotonic time: its lease goes on."""
+        self._reaper.heard(node, session, at)
+
     def unfit(self, state: ClusterState, at: float) -> Mapping[str, str]:
         """Nodes that get no jobs now, and why; `at` is monotonic seconds. This node is never silent to itself."""
-        found = dict(self._reaper.silent(state, at))
+        found = {**self.sightings.unfit(state), **self._reaper.silent(state, at)}
         found.pop(self.identity.node, None)
         if self.standing.resources is not None and self.standing.resources.unfit:
             found[self.identity.node] = self.standing.resources.unfit
@@ -435,21 +440,9 @@ class Pipeline:
         """Begin this life as a member, where it has not begun; the node's earlier leases end. Take an office won."""
         member = self.consensus.state.members.get(self.identity.node)
         if member is None or member.session < self.identity.session:
-            await self._accepted(proposer, await self._own_record())
+            await self._accepted(proposer, await asyncio.to_thread(join_of, self.settings, self._resources, self.own))
         if (office := self.office.wanted(self.clock())) is not None:
             await self._accepted(proposer, office)
-
-    async def _own_record(self) -> Join:
-        settings = self.settings.node
-        found = await asyncio.to_thread(self._resources.look)
-        cores = (settings.cores or usable_cores()) if settings.computes else 0
-        return Join(
-            node=self.identity.node,
-            cores=cores,
-            gpus=found.gpus.usable if cores else 0,
-            memory_bytes=found.memory_bytes,
-            **asdict(self.own),
-        )
 
     async def _accepted(self, proposer: Proposer, body: Body) -> None:
         """Propose what this node cannot do without."""

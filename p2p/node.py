@@ -12,7 +12,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,28 +23,24 @@ from config.catalog import catalog, value_at
 from config.environment import process_environment
 from config.loading import DEFAULT
 from config.schema import Settings
+from config.sections import NodeSettings
 from managers.outcomes import Outcome
 from managers.pipeline import Pipeline
 from managers.ports import Child
 from managers.runtime import Service, ServiceStatus, Supervisor, every
 from managers.runtime.service import Beat
-from managers.state.cluster_state import ClusterState, Result
-from managers.state.machine import StateMachine
+from managers.state.commands import Join
 from managers.state.tally import champions_of
 from managers.status_board import StatusBoard
 from managers.status_records import Status
 from managers.steady_clock import SteadyClock
-from p2p.consensus.following import FollowingConsensus
-from p2p.consensus.seat import Seat
-from p2p.consensus.watch import WatchFeed
-from p2p.exchange.exchange import Exchange
 from p2p.http.access import Access, access_of
 from p2p.http.admin_api import admin_handlers
 from p2p.http.cluster_api import cluster_handlers
-from p2p.http.cluster_watch_api import VoterSide, cluster_watch_handlers
 from p2p.http.distribution_api import distribution_handlers
 from p2p.http.event_stream import EventStreams
 from p2p.http.events_api import event_handlers
+from p2p.http.forwarding import forwarded
 from p2p.http.guard import Gate
 from p2p.http.json_answer import Handlers
 from p2p.http.node_api import table_handlers
@@ -55,12 +51,18 @@ from p2p.http.session_api import session_handlers
 from p2p.http.status_api import status_handlers
 from p2p.http_watch import HttpWatch
 from p2p.identity.envelope import Verifier
-from p2p.identity.member_keys import MemberKeys, votes
+from p2p.identity.member_keys import MemberKeys
+from p2p.identity.node_key import NodeKey
 from p2p.keeping import keeping
+from p2p.membership.bootstrap import Entry
+from p2p.membership.coming import Arrival, come_in
+from p2p.membership.kept import Facts
+from p2p.mesh import Mesh, wall
 from p2p.node_door import NodeDoor
-from p2p.orchestrator import wall, whole_node
+from p2p.orchestrator import whole_node
 from ringrift_core.game.config_key import ConfigKey
 
+Record = Callable[[int], Awaitable[Join]]
 REFRESH_S = 1.0  # between two statuses
 REFRESH_TIMEOUT_S = 30.0
 INSTALL_LOOKS = 60  # a second apart, for the last champion to be installed
@@ -121,7 +123,12 @@ async def run_node(
     stop = Stop()
     with signals(stop, screen):
         access = await asyncio.to_thread(access_of, settings.node, process_environment())
-        async with whole_node(settings) as node:
+
+        async def arrive(node: NodeSettings, facts: Facts, key: NodeKey, record: Record) -> Entry:
+            arrival = Arrival(node, access, facts, key, record, wall, must_listen=wish.must_listen)
+            return await come_in(arrival, screen.say)
+
+        async with whole_node(settings, arrive=arrive) as node:
             stop.hurry = killing(node.pipeline)
             shell = NodeShell(node, access, screen, sources_of(settings) if provenance is None else provenance)
             await shell.run(wish, stop)
@@ -136,12 +143,8 @@ class Parts(Protocol):
         """Its work."""
 
     @property
-    def seat(self) -> Seat[ClusterState, Result]:
-        """Its consensus."""
-
-    @property
-    def exchange(self) -> Exchange:
-        """What brings files here."""
+    def mesh(self) -> Mesh:
+        """Its part in the cluster."""
 
 
 class NodeShell:
@@ -162,6 +165,8 @@ class NodeShell:
             apart_s=lambda: clock.apart_s if isinstance(clock, SteadyClock) else 0.0,
             pid=os.getpid(),
         )
+        self.board.seen = node.mesh.seen
+        self._forwarder = node.mesh.forwarder()
         self._door = NodeDoor(pipeline, self.board, lambda: self._shell, provenance)
         self._streams = EventStreams(pipeline.journal)
 
@@ -174,6 +179,7 @@ class NodeShell:
         try:
             async with (
                 keeping(pipeline, self.board.health) as kept,
+                self._forwarder,
                 listening(
                     self._answering(gate, metrics), pipeline.settings.node, self._note, must_listen=wish.must_listen
                 ) as found,
@@ -185,7 +191,7 @@ class NodeShell:
                 if (halt := self.board.state.halt) is not None:
                     self._screen.say(f"halted by {halt.by}: {halt.reason}; `ringrift loop --resume` goes on")
                 rng = np.random.default_rng(pipeline.identity.session)
-                services = [board, kept.service, watch.service, *self._node.exchange.services]
+                services = [board, kept.service, watch.service, *self._node.mesh.services]
                 async with Supervisor(services, rng) as self._shell:
                     await _until(pipeline, wish, stop)
         finally:
@@ -209,7 +215,7 @@ class NodeShell:
     def handlers(self, gate: Gate, metrics: RequestMetrics) -> Handlers:
         """Every route of the table with what answers it."""
         pipeline, door = self._pipeline, self._door
-        return {
+        handlers: Handlers = {
             **status_handlers(door, metrics),
             **event_handlers(pipeline.journal, pipeline.router, self._streams),
             **cluster_handlers(door, time.monotonic),
@@ -217,20 +223,10 @@ class NodeShell:
             **promotion_handlers(pipeline),
             **distribution_handlers(pipeline),
             **session_handlers(gate, secrets.token_bytes),
-            **self._node.exchange.handlers,
-            **cluster_watch_handlers(self._voter_side()),
+            **self._node.mesh.handlers,
             **table_handlers(),
         }
-
-    def _voter_side(self) -> VoterSide:
-        """This node as others follow and ask it."""
-        seat, node = self._node.seat, self._pipeline.identity.node
-        feed = WatchFeed(seat, StateMachine().dump)
-
-        def serves() -> bool:
-            return votes(seat.state, node) and not isinstance(seat.engine, FollowingConsensus)
-
-        return VoterSide(seat, feed, serves, self._pipeline.clock, wall)
+        return forwarded(handlers, self._forwarder)
 
     def _services(self) -> list[ServiceStatus]:
         mine = [] if self._shell is None else self._shell.status().values()

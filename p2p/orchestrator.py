@@ -2,32 +2,35 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from enum import StrEnum
 
-from config.environment import ConfigError
+from config.environment import ConfigError, visible_gpus
 from config.schema import Settings
+from config.sections import NodeSettings
 from managers.circuit_breaker import CircuitBreaker
 from managers.event_journal import EventJournal
+from managers.gpu_probe import GpuProbe
 from managers.launcher.local_launcher import LauncherSettings, LocalLauncher
 from managers.node_folder import NodeFolder
-from managers.own_record import OwnRecord
+from managers.own_record import OwnRecord, join_of
 from managers.pipeline import EVERYTHING, Duty, Pipeline
 from managers.proposer import Proposer
+from managers.resource_watch import ResourceWatch
 from managers.runtime.event_router import EventRouter
 from managers.runtime.every import every
 from managers.runtime.service import Beat, Service
 from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
 from managers.state.cluster_state import ClusterState, Result
+from managers.state.commands import Join
 from managers.state.machine import StateMachine
 from managers.state.members import session_after
 from managers.state_manager import StateManager
 from managers.steady_clock import SteadyClock
 from managers.versions import PRESENT
-from p2p.addresses import own_addresses, raft_address, raft_port
 from p2p.adoption import FACT, adopt
 from p2p.client.attached import attach, detach
 from p2p.consensus.following import FollowingConsensus
@@ -36,6 +39,10 @@ from p2p.engines import NodeEngines, RaftPlace, has_group, has_local_log
 from p2p.exchange.exchange import Exchange, surroundings_of
 from p2p.http.node_calls import Caller, NodeCalls
 from p2p.identity.node_key import NodeKey, node_key
+from p2p.membership.addresses import advertised, own_addresses, raft_address, raft_port, strangers
+from p2p.membership.bootstrap import Contact, Entry, EntryKind
+from p2p.membership.kept import keep_contacts
+from p2p.mesh import Mesh, wall
 from p2p.voting import ClusterEngine, Voting
 from ringrift_core.errors import RingriftError, StorageError
 from ringrift_core.storage import prepare_folder
@@ -43,6 +50,7 @@ from ringrift_core.storage import prepare_folder
 NOT_ALONE = "is the folder of a node of a larger cluster and holds no whole state: start it (ringrift-p2p) and ask it"
 NAME_FACT = "node_id"  # under which the name of the node is kept
 FOLLOWS_FACT = "follows"  # that the node has followed voters: it has no log of its own then, and must not begin one
+CONTACTS_S = 10.0  # between two looks at whom to ask in the next life
 FAILURES = 3  # of calls to a node before it is left alone
 REST_S = 20.0  # for so long: one that comes back is needed at once
 VOTING_S = 1.0  # between two looks at who should vote
@@ -58,12 +66,7 @@ class Kind(StrEnum):
     FOLLOWER = "follower"
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """A node of the cluster, as it was known when this one last heard of it."""
-
-    node: str
-    addresses: tuple[str, ...]  # HOST:PORT
+Arrive = Callable[[NodeSettings, StateManager, NodeKey, Callable[[int], Awaitable[Join]]], Awaitable[Entry]]
 
 
 @asynccontextmanager
@@ -108,25 +111,23 @@ def log_settings(settings: Settings) -> LogSettings:
 
 
 @asynccontextmanager
-async def running_node(
-    settings: Settings, *, duty: Duty = EVERYTHING, contacts: tuple[Contact, ...] = ()
-) -> AsyncIterator[Pipeline]:
+async def running_node(settings: Settings, *, duty: Duty = EVERYTHING) -> AsyncIterator[Pipeline]:
     """A node that works until the block ends, to which the accessors of `p2p.client` speak.
 
-    It is what its folder says, a cluster of one where that says nothing. `contacts` are asked for the state where the
-    node has none itself. RingriftError says why it, or the block, could not go on.
+    It is what its folder says, a cluster of one where that says nothing. RingriftError says why it, or the block, could
+    not go on.
     """
-    async with whole_node(settings, duty=duty, contacts=contacts) as node:
+    async with whole_node(settings, duty=duty) as node:
         yield node.pipeline
 
 
 @asynccontextmanager
 async def whole_node(
-    settings: Settings, *, duty: Duty = EVERYTHING, contacts: tuple[Contact, ...] = ()
+    settings: Settings, *, duty: Duty = EVERYTHING, arrive: Arrive | None = None
 ) -> AsyncIterator["Node"]:
-    """The same with all its parts."""
+    """The same with all its parts; `arrive` brings a node into a cluster that has peers and no log."""
     try:
-        async with _node(settings, duty, contacts) as node:
+        async with _node(settings, duty, arrive) as node:
             yield node
     except BaseExceptionGroup as group:
         error = expected(group)
@@ -136,7 +137,7 @@ async def whole_node(
 
 
 @asynccontextmanager
-async def _node(settings: Settings, duty: Duty, contacts: tuple[Contact, ...]) -> AsyncIterator["Node"]:
+async def _node(settings: Settings, duty: Duty, arrive: Arrive | None) -> AsyncIterator["Node"]:
     """The same; errors come in the groups of its tasks."""
     folder = NodeFolder(settings.node.data_dir.absolute())
     await asyncio.to_thread(prepare_folder, folder.root)
@@ -146,8 +147,10 @@ async def _node(settings: Settings, duty: Duty, contacts: tuple[Contact, ...]) -
         if kind is not Kind.ALONE and duty is not EVERYTHING:
             raise StorageError(f"{folder.root}: {NOT_ALONE}")
         settings = named_as_before(settings, known.get(NAME_FACT))
-        node = Node(settings, folder, kept, await asyncio.to_thread(node_key, folder.root), contacts)
+        node = Node(settings, folder, kept, await asyncio.to_thread(node_key, folder.root))
         node.cluster_id = str(known.get(FACT) or "")
+        if arrive is not None and await asyncio.to_thread(node.comes_in, kind):
+            kind = await node.come_in(arrive)
         node.seat = Seat(node.engine(kind))
         async with node.calls, node.seat, node.working(duty):
             attach(node.pipeline)
@@ -160,20 +163,21 @@ async def _node(settings: Settings, duty: Duty, contacts: tuple[Contact, ...]) -
 class Node:
     """What a node is put together from; the parts know of each other what they need, through this."""
 
-    seat: Seat[ClusterState, Result]  # this and the next two as soon as there are any
+    seat: Seat[ClusterState, Result]  # this and the next three as soon as there are any
     pipeline: Pipeline
     exchange: Exchange
+    mesh: Mesh
 
-    def __init__(
-        self, settings: Settings, folder: NodeFolder, kept: StateManager, key: NodeKey, contacts: tuple[Contact, ...]
-    ) -> None:
+    def __init__(self, settings: Settings, folder: NodeFolder, kept: StateManager, key: NodeKey) -> None:
         self.settings = settings
         self.folder = folder
         self.kept = kept
         self.key = key
         self.cluster_id = ""
+        self._new_id = secrets.token_hex(16)  # of the cluster that it founds, if it does
+        self._kept_contacts: tuple[Contact, ...] = ()
+        self._contacts: dict[str, tuple[str, ...]] = {}  # addresses by node, of those whom it knows without a state
         self.journal = EventJournal()
-        self._contacts = {it.node: it.addresses for it in contacts}
         caller = Caller(
             settings.node.node_id, lambda: self.cluster_id, key, epoch=lambda: self.seat.state.epoch, wall=wall
         )
@@ -188,6 +192,28 @@ class Node:
             following=self._following,
             cluster_id=lambda: self.cluster_id,
         )
+
+    def comes_in(self, kind: Kind) -> bool:
+        """Whether the node has to be brought into a cluster before it can begin; works on the disk."""
+        node = self.settings.node
+        new = kind is Kind.ALONE and not self.cluster_id and not has_local_log(self.folder)
+        return kind is Kind.FOLLOWER or (new and bool(strangers(node.peers, own_addresses(node))))
+
+    async def come_in(self, arrive: Arrive) -> Kind:
+        """Come into a cluster; as what."""
+        resources = ResourceWatch(self.settings, self.folder.root, GpuProbe(time.monotonic, visible=visible_gpus()))
+
+        async def record(session: int) -> Join:
+            return await asyncio.to_thread(join_of, self.settings, resources, self._own_record(session))
+
+        entry = await arrive(self.settings.node, self.kept, self.key, record)
+        self._contacts = {it.node: (it.address,) for it in entry.contacts}
+        if entry.kind is EntryKind.FOUNDER:
+            self._new_id = entry.cluster_id
+            return Kind.ALONE
+        self.cluster_id = entry.cluster_id
+        await self.kept.save_state({FACT: entry.cluster_id, FOLLOWS_FACT: True})
+        return Kind.FOLLOWER
 
     def engine(self, kind: Kind) -> ClusterEngine:
         """What the node runs its state over at the start."""
@@ -211,7 +237,7 @@ class Node:
         ):
             if isinstance(self.seat.engine, LocalConsensus):
                 founder = Proposer(self.seat, f"{settings.node.node_id}/{session}/FOUND", clock)
-                self.cluster_id = await adopt(self.seat, self.kept, founder, self.folder, secrets.token_hex(16))
+                self.cluster_id = await adopt(self.seat, self.kept, founder, self.folder, self._new_id)
             await self.kept.save_state({NAME_FACT: settings.node.node_id})
             pipeline = Pipeline(
                 settings, self.seat, launcher, self.folder, clock, own=self._own_record(session), router=router,
@@ -220,6 +246,7 @@ class Node:
             pipeline.journal, pipeline.kept = self.journal, self.kept
             self.pipeline, self.exchange = pipeline, Exchange(surroundings_of(pipeline), self.calls)
             self.exchange.serve(pipeline)
+            self.mesh = Mesh(pipeline, self.seat, self.exchange, self.calls)
             async with pipeline:
                 yield
 
@@ -235,7 +262,20 @@ class Node:
         async def vote(beat: Beat) -> None:
             await every(VOTING_S, voting.look, timeout_s=VOTING_TIMEOUT_S, beat=beat)
 
-        return (Service(name="VOTERS", run=vote, progress_s=2 * VOTING_TIMEOUT_S),)
+        async def keep(beat: Beat) -> None:
+            await every(CONTACTS_S, self._keep_contacts, timeout_s=VOTING_TIMEOUT_S, beat=beat)
+
+        return (
+            Service(name="VOTERS", run=vote, progress_s=2 * VOTING_TIMEOUT_S),
+            Service(name="CONTACTS", run=keep, progress_s=10 * CONTACTS_S),
+        )
+
+    async def _keep_contacts(self) -> None:
+        """Whom the node can ask in its next life: the voters, else whoever leads."""
+        found = self.mesh.contacts()
+        if found and found != self._kept_contacts:
+            await keep_contacts(self.kept, found)
+            self._kept_contacts = found
 
     def _following(self) -> ClusterEngine:
         node = self.settings.node.node_id
@@ -250,8 +290,9 @@ class Node:
         return OwnRecord(
             session=session,
             public_key=self.key.text,
-            addresses=own_addresses(node),
+            addresses=(advertised(node, node.port),) if node.port else (),
             raft_address=raft_address(node),
+            spot=node.spot,
             protocol=PRESENT.protocol,
             rules=PRESENT.rules,
         )
@@ -270,11 +311,6 @@ def named_as_before(settings: Settings, known: object) -> Settings:
             "leave out node.node_id (RINGRIFT_NODE_ID), or choose another folder"
         )
     return settings.model_copy(update={"node": settings.node.model_copy(update={"node_id": known})})
-
-
-def wall() -> float:
-    """Unix seconds of this machine, to compare with what other nodes have signed."""
-    return datetime.now(UTC).timestamp()
 
 
 def expected(group: BaseExceptionGroup[BaseException]) -> RingriftError | None:

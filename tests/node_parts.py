@@ -10,6 +10,7 @@ from p2p.consensus.seat import Seat
 from p2p.exchange.exchange import Exchange, surroundings_of
 from p2p.http.node_calls import Caller, NodeCalls
 from p2p.identity.node_key import NodeKey
+from p2p.mesh import Mesh
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,7 @@ class NodeParts:
     """What the shell of a node needs of it (p2p/orchestrator.py: Node)."""
 
     pipeline: Pipeline
-    seat: Seat[ClusterState, Result]
-    exchange: Exchange
+    mesh: Mesh
 
 
 def parts_of(pipeline: Pipeline, consensus: LocalConsensus[ClusterState, Result]) -> NodeParts:
@@ -27,4 +27,5 @@ def parts_of(pipeline: Pipeline, consensus: LocalConsensus[ClusterState, Result]
         pipeline.identity.node, lambda: consensus.state.cluster_id, NodeKey(b"k" * 32), lambda: 0, pipeline.clock
     )
     calls = NodeCalls(caller, lambda _node: (), CircuitBreaker())
-    return NodeParts(pipeline, Seat(consensus), Exchange(surroundings_of(pipeline), calls))
+    exchange = Exchange(surroundings_of(pipeline), calls)
+    return NodeParts(pipeline, Mesh(pipeline, Seat(consensus), exchange, calls))

@@ -67,7 +67,9 @@ async def come_in(arrival: Arrival, note: Callable[[str], None]) -> Entry:
     newcomer = Newcomer(
         key=arrival.key,
         record=arrival.record,
-        session=await kept_session(facts) + 1,
+        session=max(
+            await kept_session(facts) + 1, int(1000 * arrival.wall())
+        ),  # its record may be newer than what is kept
         keep=keep,
         admitted=admitted,
         wall=arrival.wall,

@@ -8,7 +8,7 @@ from pathlib import Path
 from managers.node_folder import NodeFolder
 from managers.state_manager import StateManager
 from p2p.adoption import FACT
-from p2p.http.loop_socket import read_record
+from p2p.http.node_socket import read_record
 from p2p.membership.bootstrap import Adoption
 from p2p.membership.kept import forget_id
 from ringrift_core.errors import RingriftError

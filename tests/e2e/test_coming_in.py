@@ -24,7 +24,7 @@ from p2p.membership.admission import Admission, Host
 from p2p.membership.bootstrap import Adoption, Entry, EntryKind
 from p2p.membership.coming import Arrival, come_in
 from p2p.membership.kept import forget_id, keep_adoption, kept_adoption
-from p2p.node import wall
+from p2p.mesh import wall
 from ringrift_core.errors import RingriftError
 from tests.commanded import Commanded
 from tests.mesh_nodes import key_of

@@ -29,8 +29,8 @@ from p2p.identity.envelope import HEADER, NONCE_BYTES, Address, Call, seal
 from p2p.identity.member_keys import MemberKeys
 from p2p.identity.node_key import NodeKey
 from p2p.identity.principals import Principal
+from p2p.mesh import wall
 from p2p.node import NodeShell
-from p2p.orchestrator import wall
 from tests.commanded import Commanded
 from tests.http_door import Client
 from tests.node_parts import parts_of

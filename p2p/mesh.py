@@ -1,0 +1,133 @@
+"""Mesh: what a node does as one of several.
+
+It lets others in, tells the leader how it is and hears that of others while it leads, is followed by nodes that do not
+vote, and hands orders on to the leader. All of it is handlers and services; the node's shell runs them.
+"""
+
+import secrets
+import ssl
+import time
+from datetime import UTC, datetime
+
+from managers.pipeline import Pipeline
+from managers.runtime.service import Service
+from managers.sightings import NodeReport, RunningJob, Seen, short
+from managers.state.cluster_state import ClusterState, Result
+from managers.state.commands import Body
+from managers.state.machine import StateMachine
+from managers.state.members import LEADER
+from managers.versions import PRESENT
+from p2p.consensus.following import FollowingConsensus
+from p2p.consensus.seat import Seat
+from p2p.consensus.watch import WatchFeed
+from p2p.exchange.exchange import Exchange
+from p2p.http.cluster_join_api import cluster_join_handlers
+from p2p.http.cluster_watch_api import VoterSide, cluster_watch_handlers
+from p2p.http.forwarding import Forwarder, Leading
+from p2p.http.heartbeat_api import LeaderSide, heartbeat_handlers
+from p2p.http.json_answer import Handlers
+from p2p.http.node_calls import NodeCalls
+from p2p.identity.member_keys import votes
+from p2p.membership.admission import Admission, Host
+from p2p.membership.bootstrap import Contact
+from p2p.membership.heartbeat import Clocks, Heartbeat, Measured
+
+LIFE_BYTES = 8
+JOBS_TOLD_MAX = 256
+
+
+class Mesh:
+    """One node's part in its cluster."""
+
+    def __init__(
+        self, pipeline: Pipeline, seat: Seat[ClusterState, Result], exchange: Exchange, calls: NodeCalls
+    ) -> None:
+        self._pipeline = pipeline
+        self._seat = seat
+        self._exchange = exchange
+        node, lease_s = pipeline.identity.node, pipeline.settings.jobs.lease_seconds
+        clocks = Clocks(wall, time.monotonic)
+        self._heartbeat = Heartbeat(node, calls, seat, self._report, clocks, lease_s)
+        self._feed = WatchFeed(seat, StateMachine().dump)
+        self._admission = Admission(
+            Host(
+                node=node,
+                life=secrets.token_hex(LIFE_BYTES),
+                state=lambda: seat.state,
+                version=lambda: seat.version,
+                propose=self._admit,
+                admits=self._serves,
+                wall=wall,
+                monotonic=time.monotonic,
+            )
+        )
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """What runs as long as the node."""
+        return (Service(name="HEARTBEAT", run=self._heartbeat.run), *self._exchange.services)
+
+    @property
+    def handlers(self) -> Handlers:
+        """What other nodes ask."""
+        pipeline, seat = self._pipeline, self._seat
+        voter = VoterSide(seat, self._feed, self._serves, pipeline.clock, wall)
+        leader = LeaderSide(
+            state=lambda: seat.state,
+            leads=lambda: pipeline.office.held,
+            sightings=pipeline.sightings,
+            renew=pipeline.heard,
+            wall=wall,
+            monotonic=time.monotonic,
+        )
+        return {
+            **self._exchange.handlers,
+            **cluster_watch_handlers(voter),
+            **cluster_join_handlers(self._admission),
+            **heartbeat_handlers(leader),
+        }
+
+    def forwarder(self, tls: ssl.SSLContext | None = None) -> Forwarder:
+        """What hands orders on to whoever leads."""
+        return Forwarder(self._pipeline.identity.node, lambda: self._pipeline.office.held, self._leader, tls)
+
+    def contacts(self) -> tuple[Contact, ...]:
+        """Whom this node can ask when it has no state: the voters, else who leads."""
+        return tuple(it for it in self._admission.card().contacts if it.node != self._pipeline.identity.node)
+
+    def seen(self) -> Seen:
+        """What this node hears of others."""
+        return self._pipeline.sightings.seen(self._seat.state, time.monotonic())
+
+    def _leader(self) -> Leading | None:
+        state = self._seat.state
+        office = state.roles.get(LEADER)
+        member = None if office is None else state.members.get(office.node)
+        return None if member is None else Leading(member.node, member.addresses)
+
+    def _serves(self) -> bool:
+        """Whether the state of this node is that of a voter now."""
+        follows = isinstance(self._seat.engine, FollowingConsensus)
+        return not follows and votes(self._seat.state, self._pipeline.identity.node)
+
+    async def _admit(self, body: Body) -> Result:
+        return await self._pipeline.proposer("ADMISSION").propose_once(body)
+
+    def _report(self, measured: Measured) -> NodeReport:
+        pipeline = self._pipeline
+        running = list(pipeline.jobs.running.values())[:JOBS_TOLD_MAX]
+        return NodeReport(
+            session=pipeline.identity.session,
+            versions=PRESENT,
+            resources=short(pipeline.standing.resources),
+            jobs=tuple(RunningJob(job=it.job.id, fence=it.job.fence) for it in running),
+            manifest=self._exchange.root,
+            champions=dict(pipeline.installer.verified),
+            round_trip_s=measured.round_trip_s,
+            clock_ahead_s=measured.clock_ahead_s,
+        )
+
+
+def wall() -> float:
+    """Unix seconds of this machine, to compare with what other nodes have signed."""
+    return datetime.now(UTC).timestamp()
