@@ -12,10 +12,10 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -60,8 +60,10 @@ from p2p.membership.kept import Facts
 from p2p.mesh import Mesh, wall
 from p2p.node_door import NodeDoor
 from p2p.orchestrator import whole_node
+from ringrift_core.errors import RingriftError
 from ringrift_core.game.config_key import ConfigKey
 
+T = TypeVar("T")
 Record = Callable[[int], Awaitable[Join]]
 REFRESH_S = 1.0  # between two statuses
 REFRESH_TIMEOUT_S = 30.0
@@ -113,6 +115,24 @@ class Stop:
         screen.say("ends: jobs are stopped and given back; once more to hurry")
 
 
+class StoppedError(RingriftError):
+    """The node was told to end before it had begun."""
+
+
+async def unless_stopped(work: Coroutine[None, None, T], stop: Stop) -> T:
+    """What some work gives, unless the node is told to end before that."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.asked.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise StoppedError("told to end")
+        return working.result()
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+
 async def run_node(
     settings: Settings, wish: NodeWish, screen: Screen, provenance: Mapping[str, str] | None = None
 ) -> int:
@@ -126,12 +146,13 @@ async def run_node(
 
         async def arrive(node: NodeSettings, facts: Facts, key: NodeKey, record: Record) -> Entry:
             arrival = Arrival(node, access, facts, key, record, wall, must_listen=wish.must_listen)
-            return await come_in(arrival, screen.say)
+            return await unless_stopped(come_in(arrival, screen.say), stop)
 
-        async with whole_node(settings, arrive=arrive) as node:
-            stop.hurry = killing(node.pipeline)
-            shell = NodeShell(node, access, screen, sources_of(settings) if provenance is None else provenance)
-            await shell.run(wish, stop)
+        with suppress(StoppedError):
+            async with whole_node(settings, arrive=arrive) as node:
+                stop.hurry = killing(node.pipeline)
+                shell = NodeShell(node, access, screen, sources_of(settings) if provenance is None else provenance)
+                await shell.run(wish, stop)
     return stop.code
 
 
