@@ -49,6 +49,7 @@ from p2p.http.request_metrics import RequestMetrics
 from p2p.http.server import Answering, listening
 from p2p.http.session_api import session_handlers
 from p2p.http.status_api import status_handlers
+from p2p.http.sync_api import sync_handlers
 from p2p.http_watch import HttpWatch
 from p2p.identity.envelope import Verifier
 from p2p.identity.member_keys import MemberKeys
@@ -176,7 +177,7 @@ class NodeShell:
             self.board.close()
 
     def _answering(self, gate: Gate, metrics: RequestMetrics, exchange: Exchange) -> Answering:
-        handlers = {**self.handlers(gate, metrics), **exchange.handlers}
+        handlers = {**self.handlers(gate, metrics), **exchange.handlers, **sync_handlers(exchange)}
         return Answering(handlers, self._access, gate, metrics, self._streams)
 
     def gate(self) -> Gate:
