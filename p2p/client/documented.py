@@ -152,9 +152,11 @@ IMPORTS = (
         "app.coordination.sync_facade.SyncFacade",
         "`await .sync_games(config_key=...)`, `.sync_models(model_path=...)`, `.sync(what)`: the node fetches "
         "now what it should have; `.success`, `.files`, `.problems`",
-        "p2p.client.sync:SyncFacade",
+        "p2p.client.sync_facade:SyncFacade",
     ),
-    Documented("app.coordination.sync_facade.sync", "the same for `games`, `models` or `all`", "p2p.client.sync:sync"),
+    Documented(
+        "app.coordination.sync_facade.sync", "the same for `games`, `models` or `all`", "p2p.client.sync_facade:sync"
+    ),
     later("app.coordination.auto_sync_daemon.AutoSyncDaemon", ONE),
     later("app.coordination.pipeline_actions.trigger_data_sync", ONE),
     later("app.coordination.pipeline_actions.trigger_npz_export", "shards are read as they are: `ringrift shards ls`"),

@@ -10,6 +10,7 @@ from managers.node_folder import NodeFolder
 from managers.state.commands import CountData
 from managers.state.learners import DataCount
 from ringrift_core.selfplay.shard_folder import LEFTOVER_AGE_S
+from tests.exchange_files import put_shard
 from tests.unit.managers.deciding import BEGAN, GAME, Cluster, settings_of
 
 
@@ -45,3 +46,28 @@ def test_files_of_killed_writers_are_removed_an_hour_after_their_last_change(fol
         os.utime(path, (at, at))
     assert DataCounter(settings_of(GAME), folder).discard_leftovers(BEGAN) == 4
     assert [path for path in (*dead, alone, kept, finished) if path.exists()] == [kept, finished]
+
+
+def test_only_announced_shards_count_and_fetched_ones_never(folder: NodeFolder):
+    settings, cluster = settings_of(GAME), Cluster()
+    counter = DataCounter(settings, folder)
+    first, second = (put_shard(folder.shards(GAME), bytes([number]), rows=10 * (number + 1)) for number in range(2))
+    put_shard(folder.fetched_shards(GAME), b"of another node", rows=1000)
+    counter.announced = lambda _game: frozenset({second.stem})
+    (body,) = counter.decide(cluster.state).bodies
+    assert isinstance(body, CountData)
+    assert (body.count.games, body.count.rows) == (2, 20)
+    counter.announced = lambda _game: frozenset({first.stem, second.stem})
+    (body,) = counter.decide(cluster.state).bodies
+    assert isinstance(body, CountData)
+    assert (body.count.games, body.count.rows) == (4, 30)
+
+
+def test_shards_that_wait_for_a_copy_are_told(folder: NodeFolder):
+    settings, cluster = settings_of(GAME), Cluster()
+    counter = DataCounter(settings, folder)
+    put_shard(folder.shards(GAME), b"games")
+    counter.announced = lambda _game: frozenset()
+    cluster.node(settings.node.node_id)
+    cluster.do(CountData(game=GAME, node=settings.node.node_id, count=DataCount(games=5, rows=50)))
+    assert counter.decide(cluster.state).waits[0].why == "1 shards count once another node has verified a copy"
