@@ -42,14 +42,13 @@ if TYPE_CHECKING:
     from ringrift_core.registry import ModelRegistry, RollbackThresholds, create_rollback_alert_rules
 
 __all__ = [
-    "CoordinatorStats", "DaemonManager", "DaemonType", "DataEventType", "EventRouter", "GameGauntlet", "LoopManager",
-    "ModelRegistry", "NodeRefusal", "NodeUnreachable", "NotYetAvailable", "PromotionController", "RollbackManager",
-    "RollbackThresholds", "SyncFacade", "UnifiedEventCoordinator", "UnifiedSignalComputer", "attach", "check_model_availability",
-    "create_rollback_alert_rules", "detach", "emit_training_completed", "emit_training_started", "get_daemon_manager",
-    "get_data_event_bus", "get_event_bus", "get_event_coordinator", "get_event_router",
-    "get_health_check_orchestrator", "get_loop_manager", "get_router", "publish", "status", "sync",
-    "trigger_promotion",
-    "wait_for_model_distribution",
+    "CoordinatorStats", "DaemonManager", "DaemonType", "DataEventType", "EventRouter", "GameGauntlet",
+    "LoopManager", "ModelRegistry", "NodeRefusal", "NodeUnreachable", "NotYetAvailable", "PromotionController",
+    "RollbackManager", "RollbackThresholds", "SyncFacade", "UnifiedEventCoordinator", "UnifiedSignalComputer",
+    "attach", "check_model_availability", "create_rollback_alert_rules", "detach", "emit_training_completed",
+    "emit_training_started", "get_daemon_manager", "get_data_event_bus", "get_event_bus",
+    "get_event_coordinator", "get_event_router", "get_health_check_orchestrator", "get_loop_manager",
+    "get_router", "publish", "status", "sync", "trigger_promotion", "wait_for_model_distribution",
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from managers.data_counter import DataCounter
+from managers.data_counter import INCOMING_AGE_S, DataCounter
 from managers.node_folder import NodeFolder
 from managers.state.commands import CountData
 from managers.state.learners import DataCount
@@ -71,3 +71,14 @@ def test_shards_that_wait_for_a_copy_are_told(folder: NodeFolder):
     cluster.node(settings.node.node_id)
     cluster.do(CountData(game=GAME, node=settings.node.node_id, count=DataCount(games=5, rows=50)))
     assert counter.decide(cluster.state).waits[0].why == "1 shards count once another node has verified a copy"
+
+
+def test_what_was_begun_to_be_fetched_goes_after_a_day(folder: NodeFolder):
+    counter = DataCounter(settings_of(GAME), folder)
+    for room in (folder.incoming, folder.incoming_nets):
+        room.mkdir(parents=True)
+        for name, age_s in (("old.part", INCOMING_AGE_S), ("new.part", INCOMING_AGE_S - 1)):
+            (room / name).touch()
+            os.utime(room / name, (BEGAN - age_s, BEGAN - age_s))
+    assert counter.discard_leftovers(BEGAN) == 2
+    assert [path.name for path in folder.incoming.iterdir()] == ["new.part"]

@@ -70,7 +70,7 @@ def test_what_is_not_what_its_name_says_is_not_held(holder: Holder):
     (shards / f"{short.stem}.npz").write_bytes(b"cut")
     put_shard(holder.folder.shards("hex8_3p"), b"elsewhere")  # a shard of hex8_2p
     put_record(holder.folder.results(GAME), b"{}")
-    (holder.folder.results(GAME) / f"{'1' * 16}.json").write_bytes(b"{}")
+    (holder.folder.results(GAME) / f"{'1' * 16}.json").write_bytes(b"{} under another name")
     (holder.folder.results(GAME) / "notes.json").write_bytes(b"{}")
     assert [ref.kind for ref in holder.catalogue.look().refs] in (["shard", "match"], ["match", "shard"])
 

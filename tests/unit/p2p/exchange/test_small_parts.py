@@ -10,7 +10,7 @@ from p2p.exchange.announced import Announced
 from p2p.exchange.job_inputs import nets_of
 from p2p.exchange.looks import Looks
 from p2p.exchange.pace import Pace
-from p2p.exchange.partial_file import PartialFile, forget_partials
+from p2p.exchange.partial_file import PartialFile
 from ringrift_core.blob import BlobRef
 
 GAME = "hex8_2p"
@@ -106,14 +106,3 @@ def test_a_file_with_another_digest_is_removed(tmp_path: Path):
     assert part.open() == {0}
     assert not part.whole()
     assert not part.path.exists()
-
-
-def test_what_nobody_asks_for_any_more_is_forgotten(tmp_path: Path):
-    part = PartialFile(tmp_path, "0" * 64, 5, ("0" * 64,))
-    part.open()
-    changed = part.path.stat().st_mtime
-    forget_partials(tmp_path, changed - 1)
-    assert part.path.exists()
-    forget_partials(tmp_path, changed + 1)
-    assert not part.path.exists()
-    forget_partials(tmp_path / "nowhere", changed)
