@@ -20,6 +20,8 @@ from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.selfplay.shard_folder import leftovers
 from ringrift_core.selfplay.shard_index import ShardIndex
 
+INCOMING_AGE_S = 86_400.0
+
 
 class DataCounter:
     """Looks into the folders of shards; works on the disk, so not for the event loop's thread."""
@@ -61,8 +63,17 @@ class DataCounter:
         return Decision((CountData(game=learner.game, node=node, count=count),))
 
     def discard_leftovers(self, now: float) -> int:
-        """Remove the unfinished files of killed writers, an hour after their last change; how many there were."""
+        """Remove the unfinished files of killed writers, an hour after their last change; how many there were.
+
+        What was begun to be fetched from other nodes goes after a day: nobody has gone on with it.
+        """
         count = 0
+        for folder in (self._folder.incoming, self._folder.incoming_nets):
+            with suppress(OSError):
+                for path in folder.iterdir() if folder.exists() else ():
+                    if now - path.stat().st_mtime >= INCOMING_AGE_S:
+                        path.unlink(missing_ok=True)
+                        count += 1
         for game in self._settings.games:
             for folder in (self._folder.shards(game), self._folder.results(game), self._folder.gauntlets(game)):
                 with suppress(StorageError, OSError):  # the next look finds what is left

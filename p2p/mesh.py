@@ -27,6 +27,7 @@ from p2p.http.forwarding import Forwarder, Leading
 from p2p.http.heartbeat_api import LeaderSide, heartbeat_handlers
 from p2p.http.json_answer import Handlers
 from p2p.http.node_calls import NodeCalls
+from p2p.http.sync_api import sync_handlers
 from p2p.identity.member_keys import votes
 from p2p.membership.admission import Admission, Host
 from p2p.membership.bootstrap import Contact
@@ -82,6 +83,7 @@ class Mesh:
         )
         return {
             **self._exchange.handlers,
+            **sync_handlers(self._exchange),
             **cluster_watch_handlers(voter),
             **cluster_join_handlers(self._admission),
             **heartbeat_handlers(leader),

@@ -23,6 +23,7 @@ from p2p.cli.options import (
     prepare,
 )
 from p2p.cli.promote import promote
+from p2p.cli.sync import sync
 
 app = typer.Typer(
     name="ringrift",
@@ -34,6 +35,7 @@ app.command()(loop)
 app.add_typer(bench, name="bench")
 app.command()(promote)
 app.command()(daemons)
+app.command()(sync)
 app.command("old-names")(old_names)
 net = typer.Typer(help="Checkpoints of nets.", no_args_is_help=True)
 app.add_typer(net, name="net")

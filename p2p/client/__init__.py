@@ -37,17 +37,18 @@ if TYPE_CHECKING:
     from p2p.client.pipeline_actions import trigger_promotion
     from p2p.client.promotion import PromotionController
     from p2p.client.rollback import RollbackManager
+    from p2p.client.sync_facade import SyncFacade, sync
     from ringrift_core.evaluation.gauntlet import GameGauntlet
     from ringrift_core.registry import ModelRegistry, RollbackThresholds, create_rollback_alert_rules
 
 __all__ = [
-    "CoordinatorStats", "DaemonManager", "DaemonType", "DataEventType", "EventRouter", "GameGauntlet", "LoopManager",
-    "ModelRegistry", "NodeRefusal", "NodeUnreachable", "NotYetAvailable", "PromotionController", "RollbackManager",
-    "RollbackThresholds", "UnifiedEventCoordinator", "UnifiedSignalComputer", "attach", "check_model_availability",
-    "create_rollback_alert_rules", "detach", "emit_training_completed", "emit_training_started", "get_daemon_manager",
-    "get_data_event_bus", "get_event_bus", "get_event_coordinator", "get_event_router",
-    "get_health_check_orchestrator", "get_loop_manager", "get_router", "publish", "status", "trigger_promotion",
-    "wait_for_model_distribution",
+    "CoordinatorStats", "DaemonManager", "DaemonType", "DataEventType", "EventRouter", "GameGauntlet",
+    "LoopManager", "ModelRegistry", "NodeRefusal", "NodeUnreachable", "NotYetAvailable", "PromotionController",
+    "RollbackManager", "RollbackThresholds", "SyncFacade", "UnifiedEventCoordinator", "UnifiedSignalComputer",
+    "attach", "check_model_availability", "create_rollback_alert_rules", "detach", "emit_training_completed",
+    "emit_training_started", "get_daemon_manager", "get_data_event_bus", "get_event_bus",
+    "get_event_coordinator", "get_event_router", "get_health_check_orchestrator", "get_loop_manager",
+    "get_router", "publish", "status", "sync", "trigger_promotion", "wait_for_model_distribution",
 ]  # fmt: skip
 
 

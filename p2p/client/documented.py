@@ -148,8 +148,15 @@ IMPORTS = (
         "`await ...(model, timeout=300)`; TimeoutError names the nodes that do not have it",
         "p2p.client.cluster_status:wait_for_model_distribution",
     ),
-    later("app.coordination.sync_facade.SyncFacade", ONE),
-    later("app.coordination.sync_facade.sync", ONE),
+    Documented(
+        "app.coordination.sync_facade.SyncFacade",
+        "`await .sync_games(config_key=...)`, `.sync_models(model_path=...)`, `.sync(what)`: the node fetches "
+        "now what it should have; `.success`, `.files`, `.problems`",
+        "p2p.client.sync_facade:SyncFacade",
+    ),
+    Documented(
+        "app.coordination.sync_facade.sync", "the same for `games`, `models` or `all`", "p2p.client.sync_facade:sync"
+    ),
     later("app.coordination.auto_sync_daemon.AutoSyncDaemon", ONE),
     later("app.coordination.pipeline_actions.trigger_data_sync", ONE),
     later("app.coordination.pipeline_actions.trigger_npz_export", "shards are read as they are: `ringrift shards ls`"),
@@ -193,7 +200,7 @@ MODULES = (
     later("app/coordination/daemon_adapters.py", f"`{CLIENT}.get_daemon_manager`"),
     later("app/coordination/p2p_backend.py", f"`{CLIENT}`"),
     later("app/coordination/sync_bandwidth.py", ONE),
-    later("app/coordination/sync_facade.py", ONE),
+    Documented("app/coordination/sync_facade.py", "`ringrift sync`"),
     later("app/coordination/unified_distribution_daemon.py", f"`{CLIENT}.check_model_availability`"),
     later("app/distributed/p2p_sync.py", ONE),
     later("app/distributed/unified_data_sync.py", ONE),

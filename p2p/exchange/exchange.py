@@ -67,12 +67,18 @@ class Exchange:
         )
         self.models = ModelKeeper(folder, self.peers, self.fetcher, state, around.others)
         self.inputs = ExchangeInputs(folder, self.catalogue, self.peers, self.fetcher, state, around.others)
+        self.others = around.others  # the nodes that can be asked now
         self._champions = around.champions
 
     @property
     def handlers(self) -> Handlers:
         """What other nodes ask."""
         return blob_handlers(self.catalogue, self._champions)
+
+    @property
+    def keepers(self) -> tuple[ShardKeeper | ModelKeeper, ...]:
+        """Who brings what should be here."""
+        return self.shards, self.models
 
     @property
     def services(self) -> tuple[Service, ...]:

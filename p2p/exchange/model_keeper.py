@@ -20,6 +20,7 @@ from managers.state.tasks import GauntletOutcome
 from p2p.exchange.arrivals import here
 from p2p.exchange.download import FetchError
 from p2p.exchange.fetcher import Fetcher
+from p2p.exchange.looks import Looks
 from p2p.exchange.peer_manifests import PeerManifests
 from ringrift_core.errors import StorageError
 
@@ -43,6 +44,8 @@ class Lack:
 class ModelKeeper:
     """Brings champions and gauntlets."""
 
+    what = "models"
+
     def __init__(
         self,
         folder: NodeFolder,
@@ -58,7 +61,7 @@ class ModelKeeper:
         self._state = state
         self._others = others
         self._paused: dict[Lack, int] = {}
-        self.wake = asyncio.Event()
+        self.looks = Looks()
 
     @property
     def service(self) -> Service:
@@ -67,6 +70,10 @@ class ModelKeeper:
 
     async def look(self) -> int:
         """Bring what is missing; how many files came."""
+        self.looks.begin()
+        return self.looks.end(await self._look())
+
+    async def _look(self) -> int:
         state, others = self._state(), self._others()
         if not others:
             return 0
@@ -82,7 +89,7 @@ class ModelKeeper:
         async def look() -> None:
             await self.look()
 
-        await every(LOOK_S, look, timeout_s=STEP_S, wake=self.wake, min_interval_s=0.2, beat=beat)
+        await every(LOOK_S, look, timeout_s=STEP_S, wake=self.looks.wake, min_interval_s=0.2, beat=beat)
 
     def _missing(self, state: ClusterState) -> list[Lack]:
         return [lack for lack in lacks(state) if not self._is_here(lack)]
@@ -101,6 +108,7 @@ class ModelKeeper:
                 await self._gauntlet(lack, others)
         except (FetchError, StorageError) as error:
             self._paused[lack] = PAUSE_LOOKS
+            self.looks.note(str(error))
             logger.warning("MODEL_SYNC: %s", error)
             return False
         logger.info("MODEL_SYNC: %s %s of %s came from another node", lack.kind, lack.name[:16], lack.game)

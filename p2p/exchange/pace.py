@@ -1,6 +1,7 @@
 """Pace: at most so many bytes a second, all downloads that share it together."""
 
 import asyncio
+import math
 from collections.abc import Callable
 
 LEAST_BYTES_S = 1_000_000  # a slower one would outlast the patience with a holder
@@ -14,7 +15,7 @@ class Pace:
         """`now` gives seconds that never fall; without it those of the running loop."""
         self._bytes_s = max(bytes_s, LEAST_BYTES_S) if bytes_s > 0 else 0.0
         self._now = now
-        self._free_at = 0.0  # when all that has come is paid for
+        self._free_at = -math.inf  # when all that has come is paid for
 
     async def __call__(self, size: int) -> None:
         """Wait for as long as so many bytes take."""

@@ -7,7 +7,7 @@ other than the event loop's. Every failure of the disk is a StorageError that sa
 import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from ringrift_core.blob import CHUNK_BYTES
@@ -81,11 +81,3 @@ def _disk(path: Path) -> Iterator[None]:
     except OSError as error:
         advice = ADVICE.get(error.errno or 0, "check the disk")
         raise StorageError(f"{path}: cannot be written ({error.strerror}); {advice}") from error
-
-
-def forget_partials(folder: Path, older_than: float) -> None:
-    """Remove what was begun and not touched since a time, in unix seconds: nobody asks for it any more."""
-    for path in folder.glob(f"*{SUFFIX}") if folder.is_dir() else ():
-        with suppress(OSError):
-            if path.stat().st_mtime < older_than:
-                path.unlink()

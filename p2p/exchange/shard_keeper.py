@@ -18,6 +18,7 @@ from p2p.exchange.arrivals import target_of
 from p2p.exchange.catalogue import Catalogue
 from p2p.exchange.download import FetchError
 from p2p.exchange.fetcher import Fetcher
+from p2p.exchange.looks import Looks
 from p2p.exchange.pace import Pace
 from p2p.exchange.peer_manifests import PeerManifests
 from p2p.exchange.refs import Ref
@@ -38,6 +39,8 @@ Places = Mapping[str, Sequence[tuple[str, Ref]]]  # who else holds a shard, by d
 
 class ShardKeeper:
     """Keeps shards of other nodes and knows which own ones are announced."""
+
+    what = "games"
 
     def __init__(
         self,
@@ -61,7 +64,7 @@ class ShardKeeper:
         self._pace = Pace(settings.exchange.bandwidth_mbit * MBIT_BYTES)
         self._announced = Announced(folder.announced)
         self._resting: dict[str, int] = {}  # looks that a shard still rests
-        self.wake = asyncio.Event()
+        self.looks = Looks()
 
     @property
     def service(self) -> Service:
@@ -75,6 +78,10 @@ class ShardKeeper:
 
     async def look(self) -> int:
         """Ask, fetch and tell once; how many shards came."""
+        self.looks.begin()
+        return self.looks.end(await self._look())
+
+    async def _look(self) -> int:
         alive = self._alive()
         if len(alive.nodes) == 1 and not await asyncio.to_thread(lambda: self._announced.begun):
             return 0
@@ -98,7 +105,7 @@ class ShardKeeper:
         async def look() -> None:
             await self.look()
 
-        await every(self._interval_s, look, timeout_s=LOOK_S, wake=self.wake, min_interval_s=0.2, beat=beat)
+        await every(self._interval_s, look, timeout_s=LOOK_S, wake=self.looks.wake, min_interval_s=0.2, beat=beat)
 
     def _note_announced(self, mine: Iterable[Ref], places: Places, alive: Alive) -> None:
         """Own shards that enough nodes hold, and all of them where nobody else has been before."""
@@ -126,6 +133,7 @@ class ShardKeeper:
             await self._fetcher.fetch(ref.sha256, "shard", ref.game, holders, ref, self._pace)
         except (FetchError, StorageError) as error:
             self._resting[ref.sha256] = REFUSED_LOOKS
+            self.looks.note(str(error))
             logger.warning("SHARD_SYNC: %s", error)
             return False
         return True

@@ -143,6 +143,15 @@ class DistributionAnswer(Distribution):
     sha256: str
 
 
+class SyncAnswer(Record):
+    """What came; `done` is false while it goes on."""
+
+    done: bool
+    files: int
+    nodes: tuple[str, ...]  # that can be asked
+    problems: tuple[str, ...]
+
+
 class OpenApiAnswer(BaseModel):
     """This description, OpenAPI 3.1."""
 

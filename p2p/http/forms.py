@@ -1,5 +1,7 @@
 """The bodies of orders, as records; and the forms of promotions and rollbacks, which stand beside their handlers."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from managers.promotion_desk import ModelPath
@@ -51,6 +53,12 @@ class DistributeForm(Record):
     board_type: str | None = None  # these two: where the file's name does not say it
     num_players: int | None = None
     reason: Text = ""
+
+
+class SyncForm(Record):
+    """What is to be brought from other nodes."""
+
+    what: Literal["games", "models", "all"] = "all"
 
 
 class BaselineForm(Record):

@@ -148,6 +148,8 @@ ROUTES = (
     post("/admin/rollback", "make a former champion champion again", RollbackForm, RollbackResult),
     post("/admin/rollback/{game}/baseline", "write down what the production net is worth", forms.BaselineForm,
          answers.BaselineAnswer),
+    post("/admin/sync", "bring now what this node should have of others: `games`, `models` or `all`", forms.SyncForm,
+         answers.SyncAnswer, forwarded=False),
     post("/admin/halt", "stop all jobs and start none", forms.HaltForm, answers.OrderAnswer),
     post("/admin/resume", "go on", forms.EmptyForm, answers.OrderAnswer),
     get("/admin/daemons", "the services of the node", answers.DaemonsAnswer, WATCHERS),

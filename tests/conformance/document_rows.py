@@ -68,7 +68,7 @@ ROWS = (
         ),
         names={"my_handler": print},
     ),
-    later(CLUSTER, "facade.sync_games", MESH),
+    Row(CLUSTER, "facade.sync_games"),
     Row(
         CLUSTER,
         "manager.get_daemon_status(DaemonType.AUTO_SYNC)",
@@ -173,7 +173,7 @@ ROWS = (
         shows=("gpu-node-1",),
     ),
     Row(ORCHESTRATOR, "curl http://localhost:8770/status", shows=('"hex8_2p"',)),
-    later(ORCHESTRATOR, 'result = await sync("all")', MESH),
+    Row(ORCHESTRATOR, 'result = await sync("all")'),
     Row(
         ORCHESTRATOR,
         "scripts/model_promotion_manager.py --candidate new_model.pt",

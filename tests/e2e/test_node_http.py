@@ -15,6 +15,7 @@ from typing import Any
 
 from p2p.http.routes import ROUTES
 from p2p.http.status_api import METRICS_TYPE
+from p2p.identity.principals import Principal
 
 RINGRIFT = Path(sys.executable).parent / "ringrift"
 WAIT_S = 90.0
@@ -114,7 +115,8 @@ def test_a_node_answers_its_table_takes_orders_and_its_events_outlive_a_restart(
     with running(tmp_path) as node:
         for route in ROUTES:
             if route.method == "GET" and "{" not in route.pattern:
-                status, headers, content = node.ask("GET", route.pattern)
+                shown = None if Principal.OBSERVER in route.principals else TOKEN
+                status, headers, content = node.ask("GET", route.pattern, token=shown)
                 assert status == 200, (route.pattern, content)
                 assert headers["Content-Type"].startswith("application/json") or headers["Content-Type"] == METRICS_TYPE
         assert [node.ask("GET", path, port=node.health_port)[0] for path in ("/health", "/jobs")] == [200, 404]
@@ -122,7 +124,8 @@ def test_a_node_answers_its_table_takes_orders_and_its_events_outlive_a_restart(
         status = node.get("/status")
         assert (status["form"], status["node_id"], status["role"]) == ("ringrift.status/2", "here", "leader")
         assert status["self"]["addresses"] == [f"127.0.0.1:{node.port}", f"127.0.0.1:{node.health_port}"]
-        assert "HTTP_WATCH" in status["daemons"]
+        assert {"HTTP_WATCH", "SHARD_SYNC", "MODEL_SYNC"} <= status["daemons"].keys()
+        assert node.order("/admin/sync", {"what": "all"})[1] == {"done": True, "files": 0, "nodes": [], "problems": []}
 
         assert node.ask("POST", "/admin/halt", {})[0] == 401
         assert node.ask("POST", "/admin/halt", {}, token="a-token-of-somebody")[0] == 401

@@ -302,3 +302,74 @@ def test_a_job_is_granted_no_more_cores_than_the_node_has(tmp_path: Path, cluste
 
     run(main)
     assert f"{name} asks for 64 cores; it gets the 4 of this node" in caplog.text
+
+
+class Inputs:
+    """What a job needs, when it comes."""
+
+    def __init__(self, error: str = "") -> None:
+        self.error = error
+        self.come = asyncio.Event()
+        self.ended = ""
+
+    async def ready(self, job: Job) -> None:
+        try:
+            await self.come.wait()
+        finally:
+            self.ended = job.id
+        if self.error:
+            raise LaunchError(self.error)
+
+
+def test_a_job_starts_when_what_it_needs_is_here(tmp_path: Path, cluster: Cluster):
+    node = Node(tmp_path, cluster)
+    node.manager.inputs = inputs = Inputs()
+    assigned(cluster, cluster.do(Enqueue(task=selfplay(), priority=50)).job or "")
+
+    async def main(group: asyncio.TaskGroup) -> None:
+        node.manager.reconcile(cluster.state, group)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert node.launcher.children == []
+        inputs.come.set()
+        (await node.started(group)).end(Cause.FAILED, "enough")
+        await until(lambda: not node.manager.running)
+
+    run(main)
+
+
+def test_a_net_that_nobody_has_hinders_the_job_and_says_nothing_of_a_champion(tmp_path: Path, cluster: Cluster):
+    cluster.crowned(A)
+    task = CanaryTask(game=GAME, model=A, opponents=("heuristic",), number=0, games=16, seed=1)
+    name = assigned(cluster, cluster.do(Enqueue(task=task, priority=90)).job or "")
+    node = Node(tmp_path, cluster)
+    node.manager.inputs = inputs = Inputs("net aaaa is on none of n2")
+    inputs.come.set()
+
+    async def main(group: asyncio.TaskGroup) -> None:
+        node.manager.reconcile(cluster.state, group)
+        await asyncio.wait({node.manager.running[name].task})
+        job = node.job(name)
+        assert (job.status, job.attempts, job.reason) == ("queued", 0, "net aaaa is on none of n2")
+        assert node.launcher.children == []
+
+    run(main)
+
+
+def test_a_job_that_is_taken_away_while_its_inputs_come_stops_at_once(tmp_path: Path, cluster: Cluster):
+    node = Node(tmp_path, cluster)
+    node.manager.inputs = inputs = Inputs()
+    name = assigned(cluster, cluster.do(Enqueue(task=selfplay(), priority=50)).job or "")
+
+    async def main(group: asyncio.TaskGroup) -> None:
+        node.manager.reconcile(cluster.state, group)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        cluster.do(HaltAll(by="a person", reason="enough"))
+        node.manager.reconcile(cluster.state, group)
+        await until(lambda: not node.manager.running)
+        assert inputs.ended == name
+        assert node.launcher.children == []
+        assert node.job(name).status == "queued"
+
+    run(main)

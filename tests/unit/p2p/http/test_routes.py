@@ -17,12 +17,14 @@ WATCHERS = (
     "/admin/promote", "/admin/promote/3", "/admin/rollback", "/admin/rollback/hex8_2p", "/admin/daemons",
 )  # fmt: skip
 ADMINS = (
-    "/admin/promote", "/admin/distribute-model", "/admin/rollback", "/admin/halt", "/admin/resume",
+    "/admin/promote", "/admin/distribute-model", "/admin/rollback", "/admin/halt", "/admin/resume", "/admin/sync",
     "/admin/daemons/sync/restart", "/events", "/admin/rollback/hex8_2p/baseline",
 )  # fmt: skip
+FETCHERS = ("/manifest", f"/blobs/{'a' * 64}", f"/blobs/{'a' * 64}/chunks")
 PATHS = (
     {route: {A, V, W, O, N} for route in ANYBODY}
     | {("GET", path): {A, V, W, O} for path in READERS}
+    | {("GET", path): {A, V, W} for path in FETCHERS}
     | {("GET", path): {A, O} for path in WATCHERS}
     | {("POST", path): {A} for path in ADMINS}
     | {("GET", "/cluster/watch"): {V, W}, ("POST", "/cluster/propose"): {V, W}, ("POST", "/cluster/heartbeat"): {V, W}}
