@@ -1,12 +1,15 @@
 """Bootstrap: which cluster a node without one comes into, or founds. Pure: events in, effects out.
 
-A node adopts at most one cluster id and has it on its disk before it tells anybody. Whoever proposes an id adopts it
+A node adopts one cluster id at a time and has it on its disk before it tells anybody. Whoever proposes an id adopts it
 first, and founds the cluster when as many nodes of its list as it expects, itself included, have adopted it. Nobody
-else founds that id. So two ids can never both have a majority of one list, whatever is lost, late or restarted. The
-price: where the proposer of an adopted id is gone for good before it founded, a person has to clear the id.
+else founds that id. So two ids can never both have a majority of one list, whatever is lost, late or restarted.
 
-Of the nodes that reach each other the one with the smallest name proposes, the others after a while, one after the
-other. Where a peer is in a cluster, that one is joined.
+A proposer that has not founded may give its id up, for that of a cluster that there is or of a proposer with a smaller
+name: from then on nobody founds it. Whoever had adopted it hears of that from the proposer and is free again. The
+price that is left: where the proposer is gone for good before it founded, a person has to clear the id.
+
+Of the nodes that reach each other the one with the smallest name proposes, at once if all peers have answered, else
+after a while; the others later, one after the other. Where a peer is in a cluster, that one is joined.
 """
 
 from collections.abc import Mapping
@@ -249,9 +252,12 @@ class Bootstrap:
         cards = self._others(now)
         clusters = {card.cluster_id for card in cards.values() if card.cluster_id is not None}
         if clusters:
-            return self._join(clusters, now) or self._questions(now, None)
+            return self._join(clusters, cards, now) or self._questions(now, None)
         if self.adopted is not None and self.adopted.proposer == self.wish.node:
-            return self._found(self.adopted) or self._questions(now, self.adopted)
+            return self._found(self.adopted) or self._give_up(cards) or self._questions(now, self.adopted)
+        if self.adopted is not None and self._given_up(self.adopted, cards):
+            theirs = cards[self.adopted.proposer].adopted
+            return self._questions(now, None) if theirs is None else self._keep(theirs)
         if self.adopted is not None:
             self.waits_for = (
                 f"for {self.adopted.proposer} to found the cluster {self.adopted.cluster_id}, which this node has "
@@ -284,16 +290,31 @@ class Bootstrap:
             None,
         )
 
-    def _join(self, clusters: set[str], now: float) -> list[Effect]:
-        """Come into the cluster of a peer, unless there are two, or this node has adopted another id."""
-        wanted = sorted(clusters) if self.adopted is None else [self.adopted.cluster_id]
+    def _give_up(self, cards: Mapping[str, Card]) -> list[Effect]:
+        """Adopt what the proposer with the smallest name proposes, where that is not this node: nobody founds ours."""
+        theirs = [card.adopted for node, card in cards.items() if card.adopted and card.adopted.proposer == node]
+        first = min(theirs, key=lambda it: it.proposer, default=None)
+        return [] if first is None or first.proposer > self.wish.node else self._keep(first)
+
+    def _given_up(self, adopted: Adoption, cards: Mapping[str, Card]) -> bool:
+        """Whether an id will never be founded: it is ours and is not yet, or its proposer stands elsewhere by now."""
+        card = cards.get(adopted.proposer)
+        if adopted.proposer == self.wish.node or card is None:
+            return adopted.proposer == self.wish.node
+        elsewhere = {card.cluster_id, card.adopted and card.adopted.cluster_id} - {None}
+        return bool(elsewhere) and adopted.cluster_id not in elsewhere
+
+    def _join(self, clusters: set[str], cards: Mapping[str, Card], now: float) -> list[Effect]:
+        """Come into the cluster of a peer, unless there are two, or this node has adopted an id that may be founded."""
+        free = self.adopted is None or (self.adopted.cluster_id not in clusters and self._given_up(self.adopted, cards))
+        wanted = sorted(clusters) if free or self.adopted is None else [self.adopted.cluster_id]
         if len(wanted) > 1 or wanted[0] not in clusters:
             found = ", ".join(sorted(clusters))
             why = "this one has adopted " + wanted[0] if self.adopted is not None else "they are never merged"
             self.waits_for = f"for a person: peers are in {found}; {why} (ringrift-p2p doctor)"
             return []
-        if self.adopted is None:
-            member = next(node for node, card in self._others(now).items() if card.cluster_id == wanted[0])
+        if free:
+            member = next(node for node, card in cards.items() if card.cluster_id == wanted[0])
             return self._keep(Adoption(cluster_id=wanted[0], proposer=member))
         contacts: dict[str, Contact] = {}
         for address, peer in self._peers.items():
@@ -333,6 +354,7 @@ class Bootstrap:
         if any(card.adopted is not None for card in cards.values()):
             rank += 1  # somebody proposes already
         self.waits_for = f"for {blank[0]} to propose a cluster"
+        rank += any(peer.heard_s is None for peer in self._peers.values())  # it may be about to come
         turn_s = 0.0 if rank == 0 else (rank + self.wish.chance / 2) * self.timing.turn_s
         return now - self._turn.since_s >= turn_s
 

@@ -87,7 +87,7 @@ def test_a_minority_founds_nothing_and_joins_when_the_cut_is_mended():
     cuts=st.lists(st.lists(st.sets(st.sampled_from(NAMES)), max_size=3), max_size=4),
     lists=st.fixed_dictionaries({name: st.sets(st.sampled_from(NAMES), max_size=5) for name in NAMES}),
 )
-def test_no_list_ever_agrees_on_two_clusters_and_no_node_answers_two_ids(
+def test_no_list_ever_agrees_on_two_clusters_and_no_node_answers_two_that_are_founded(
     seed: int, loss: float, crash: float, cuts: list[list[set[str]]], lists: dict[str, set[str]]
 ):
     peers = {name: tuple(sorted(found - {name})) for name, found in lists.items()}
@@ -106,6 +106,69 @@ def test_one_list_founds_at_most_one_cluster(seed: int, loss: float, crash: floa
     made.run(60)
     made.check()
     assert len(made.founded) <= 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    loss=st.sampled_from((0.0, 0.3, 0.6)),
+    crash=st.sampled_from((0.0, 0.3)),
+    cuts=st.lists(st.lists(st.sets(st.sampled_from(NAMES)), max_size=3), max_size=3),
+)
+def test_when_the_faults_end_all_come_in_without_a_person(
+    seed: int, loss: float, crash: float, cuts: list[list[set[str]]]
+):
+    made = world(seed=seed, loss=loss, crash=crash)
+    for parts in cuts:
+        made.parts = parts
+        made.run(12)
+    made.parts, made.loss, made.crash = [], 0.0, 0.0
+    made.run(80, restarts=1.0)
+    made.check()
+    assert len(made.founded) == 1
+    assert set(made.members) == set(NAMES)
+
+
+OWN = Adoption(cluster_id="9" * 32, proposer="b")
+
+
+def test_a_proposer_gives_its_id_up_for_a_cluster_that_there_is():
+    node = blank("a:1", adopted=OWN)
+    kept = Adoption(cluster_id="1" * 32, proposer="a")
+    assert node.step(0.0, heard("a", cluster="1" * 32)) == [Keep(kept)]
+    assert isinstance(node.step(0.1, Kept(kept))[0], Enter)
+
+
+def test_of_two_proposers_the_one_with_the_larger_name_gives_up():
+    smaller, larger = Adoption(cluster_id="1" * 32, proposer="a"), Adoption(cluster_id="2" * 32, proposer="c")
+    assert blank("a:1", expect=3, adopted=OWN).step(0.0, heard("a", smaller)) == [Keep(smaller)]
+    assert not [it for it in blank("c:1", expect=3, adopted=OWN).step(0.0, heard("c", larger)) if isinstance(it, Keep)]
+
+
+def test_an_id_that_is_founded_with_this_answer_is_not_given_up():
+    smaller = Adoption(cluster_id="1" * 32, proposer="a")
+    node = blank("a:1", "d:1", expect=2, adopted=OWN)
+    assert node.step(0.0, heard("d", OWN)) == [Enter(Entry(EntryKind.FOUNDER, "9" * 32))]
+    assert not [it for it in node.step(0.1, heard("a", smaller)) if isinstance(it, Keep)]
+
+
+def test_whoever_adopted_an_id_that_its_proposer_gave_up_is_free():
+    other = Adoption(cluster_id="3" * 32, proposer="a")
+    node = blank("p:1", adopted=X)
+    assert node.step(0.0, heard("p", other)) == [Keep(other)]
+    joins = blank("p:1", adopted=X)
+    assert joins.step(0.0, heard("p", cluster="3" * 32)) == [Keep(Adoption(cluster_id="3" * 32, proposer="p"))]
+    silent = blank("p:1", "a:1", adopted=X)
+    assert not [it for it in silent.step(0.0, heard("a", cluster="3" * 32)) if isinstance(it, Keep)]
+
+
+def test_who_has_not_heard_all_its_peers_waits_before_it_proposes():
+    node = blank("c:1", "a:1")
+    node.step(0.0, Tick())
+    node.step(0.1, Missed("a:1", "down"))
+    assert not [it for it in node.step(0.2, heard("c")) if isinstance(it, Keep)]
+    node.step(4.0, heard("c"))
+    assert [it for it in node.step(5.3, heard("c")) if isinstance(it, Keep)]
 
 
 def test_alone_a_node_founds_at_once_after_its_id_is_kept():
@@ -152,7 +215,7 @@ def test_nobody_proposes_before_every_peer_has_answered_or_was_missed():
     node = blank("c:1", "d:1")
     node.step(0.0, Tick())
     assert not [it for it in node.step(0.1, heard("c")) if isinstance(it, Keep)]
-    assert [it for it in node.step(0.2, Missed("d:1", "down")) if isinstance(it, Keep)]
+    assert [it for it in node.step(0.2, heard("d")) if isinstance(it, Keep)]
 
 
 def test_what_is_waited_for_is_said():
