@@ -10,10 +10,8 @@ import asyncio
 import logging
 import os
 import secrets
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -53,13 +51,13 @@ from p2p.identity.member_keys import MemberKeys
 from p2p.keeping import keeping
 from p2p.node_door import NodeDoor
 from p2p.orchestrator import running_node
+from p2p.stop import Stop, signals
 from ringrift_core.game.config_key import ConfigKey
 
 REFRESH_S = 1.0  # between two statuses
 REFRESH_TIMEOUT_S = 30.0
 INSTALL_LOOKS = 60  # a second apart, for the last champion to be installed
 CALLS = {"gauntlet": "run_gauntlet", "training": "run_training", "selfplay": "run_gpu_selfplay_job"}  # people grep them
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 logger = logging.getLogger(__name__)
 
@@ -84,25 +82,6 @@ class Screen(Protocol):
 
     def say(self, text: str) -> None:
         """Something that a person should know."""
-
-
-class Stop:
-    """Signals that ask for the end."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.code = 0
-        self.hurry: Callable[[], None] = lambda: None
-
-    def signalled(self, number: signal.Signals, screen: Screen) -> None:
-        """A signal came."""
-        if self.asked.is_set():
-            screen.say("ends at once")
-            self.hurry()
-            return
-        self.code = 130 if number is signal.SIGINT else 0
-        self.asked.set()
-        screen.say("ends: jobs are stopped and given back; once more to hurry")
 
 
 async def run_node(
@@ -246,19 +225,6 @@ def _installed(pipeline: Pipeline) -> bool:
         if present is None or present.sha256 != pipeline.consensus.state.learner(game).champion:
             return False
     return True
-
-
-@contextmanager
-def signals(stop: Stop, screen: Screen) -> Iterator[None]:
-    """Let signals ask for the end instead of ending the process."""
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop.signalled, number, screen)
-    try:
-        yield
-    finally:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
 
 
 def killing(pipeline: Pipeline) -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""`ringrift-p2p`: run a node; ask one."""
+"""`ringrift-p2p`: run a node, or a cluster of them on this machine; ask one."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +12,7 @@ from p2p.cli.events import events
 from p2p.cli.node_questions import config as config_command
 from p2p.cli.node_questions import jobs, models, nodes, status
 from p2p.cli.options import NodeConfOption, ProfileOption, SetOption, VersionOption
+from p2p.cli.up import up
 
 if TYPE_CHECKING:
     from config.schema import Settings
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (status, jobs, events, nodes, models, config_command, doctor):
+for command in (up, status, jobs, events, nodes, models, config_command, doctor):
     app.command()(command)
 
 
