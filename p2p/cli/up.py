@@ -103,6 +103,7 @@ def refuse_taken(plans: "tuple[NodePlan, ...]") -> None:
     """RingriftError when a port that a node needs is not free."""
     import socket
 
+    from p2p.http.server import reason_of
     from ringrift_core.errors import RingriftError
 
     taken = []
@@ -110,7 +111,7 @@ def refuse_taken(plans: "tuple[NodePlan, ...]") -> None:
         try:
             socket.create_server(place).close()
         except OSError as error:
-            taken.append(f"{place[0]}:{place[1]} ({error.strerror})")
+            taken.append(f"{place[0]}:{place[1]} ({reason_of(error)})")
     if taken:
         raise RingriftError(
             f"cannot listen at {', '.join(taken)}: another node or cluster may work there, or one that was killed is "
