@@ -24,12 +24,9 @@ SECOND_PROCESS = (
 )  # fmt: skip
 """Entries compiled by the second process, about half of the work: those that list decisions, and some that do both."""
 FIRST = (
-    ("advance_many", "begin_game", "apply_many", "gather_many"),
-    (
-        "collect", "judge_decisions", "feed", "gather_ids", "least_choice", "read_roots", "replay_games", "hash_many",
-        "rank_many",
-    ),
-)  # fmt: skip
+    ("judge_decisions", "apply_many", "replay_games", "rank_many", "hash_many"),
+    ("advance_many", "begin_game", "gather_many", "collect", "feed", "gather_ids", "least_choice", "read_roots"),
+)
 """What games of the heuristic need, which come before any net: by process, about half of the work each."""
 STAMP = "complete"  # written when everything is compiled
 FIRST_STAMP = "first"  # written when FIRST is
