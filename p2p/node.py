@@ -10,10 +10,9 @@ import asyncio
 import logging
 import os
 import secrets
-import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -60,6 +59,7 @@ from p2p.membership.kept import Facts
 from p2p.mesh import Mesh, wall
 from p2p.node_door import NodeDoor
 from p2p.orchestrator import whole_node
+from p2p.stop import Stop, signals
 from ringrift_core.errors import RingriftError
 from ringrift_core.game.config_key import ConfigKey
 
@@ -69,7 +69,6 @@ REFRESH_S = 1.0  # between two statuses
 REFRESH_TIMEOUT_S = 30.0
 INSTALL_LOOKS = 60  # a second apart, for the last champion to be installed
 CALLS = {"gauntlet": "run_gauntlet", "training": "run_training", "selfplay": "run_gpu_selfplay_job"}  # people grep them
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 logger = logging.getLogger(__name__)
 
@@ -94,25 +93,6 @@ class Screen(Protocol):
 
     def say(self, text: str) -> None:
         """Something that a person should know."""
-
-
-class Stop:
-    """Signals that ask for the end."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.code = 0
-        self.hurry: Callable[[], None] = lambda: None
-
-    def signalled(self, number: signal.Signals, screen: Screen) -> None:
-        """A signal came."""
-        if self.asked.is_set():
-            screen.say("ends at once")
-            self.hurry()
-            return
-        self.code = 130 if number is signal.SIGINT else 0
-        self.asked.set()
-        screen.say("ends: jobs are stopped and given back; once more to hurry")
 
 
 class StoppedError(RingriftError):
@@ -303,19 +283,6 @@ def _installed(pipeline: Pipeline) -> bool:
         if present is None or present.sha256 != pipeline.consensus.state.learner(game).champion:
             return False
     return True
-
-
-@contextmanager
-def signals(stop: Stop, screen: Screen) -> Iterator[None]:
-    """Let signals ask for the end instead of ending the process."""
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop.signalled, number, screen)
-    try:
-        yield
-    finally:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
 
 
 def killing(pipeline: Pipeline) -> Callable[[], None]:

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Generic, Self, TextIO, TypeVar
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -25,6 +25,7 @@ from p2p.cli.loop_view import clock_line, summary_line, view_of
 WAITING_MAX = 256  # pieces that are not written yet
 CLOSE_S = 2.0  # for the last of them
 SUMMARY_S = 60.0  # between two plain lines on each configuration
+Shown = TypeVar("Shown")
 
 
 class Writer:
@@ -123,13 +124,14 @@ class JsonScreen:
         self.tell(Outcome(at=self._at, event="said", weight="step", text=text))
 
 
-class LiveScreen:
+class Picture(Generic[Shown]):
     """A picture that is drawn anew; what is said stands above it."""
 
-    def __init__(self, writer: Writer, console: Console) -> None:
+    def __init__(self, writer: Writer, console: Console, view: Callable[[Shown], RenderableType]) -> None:
         self._writer = writer
+        self._view = view
         self._live = Live(Text("begins"), console=console, auto_refresh=False, transient=True)
-        self._last: Status | None = None
+        self._last: Shown | None = None
 
     def __enter__(self) -> Self:
         self._writer.put(lambda: self._live.start(refresh=True))
@@ -140,13 +142,10 @@ class LiveScreen:
     ) -> None:
         self._writer.put(self._end)
 
-    def tell(self, _outcome: Outcome) -> None:
-        """Stands in the next picture."""
-
-    def show(self, status: Status) -> None:
+    def show(self, shown: Shown) -> None:
         """The next picture."""
-        self._last = status
-        self._writer.put(lambda: self._live.update(view_of(status), refresh=True))
+        self._last = shown
+        self._writer.put(lambda: self._live.update(self._view(shown), refresh=True))
 
     def say(self, text: str) -> None:
         """A line above the picture."""
@@ -156,7 +155,17 @@ class LiveScreen:
         """The last picture stays."""
         self._live.stop()
         if self._last is not None:
-            self._live.console.print(view_of(self._last))
+            self._live.console.print(self._view(self._last))
+
+
+class LiveScreen(Picture[Status]):
+    """The picture of a loop."""
+
+    def __init__(self, writer: Writer, console: Console) -> None:
+        super().__init__(writer, console, view_of)
+
+    def tell(self, _outcome: Outcome) -> None:
+        """Stands in the next picture."""
 
 
 def silence(out: TextIO) -> None:

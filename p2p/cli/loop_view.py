@@ -22,11 +22,11 @@ NOTHING = "-"
 
 def view_of(status: Status) -> RenderableType:
     """The whole picture."""
-    parts: list[RenderableType] = [_head(status), *_troubles(status), _games(status)]
-    parts += [_section("expected", _expected(status)), _section("waits", _waits(status))]
+    parts: list[RenderableType] = [_head(status), *troubles(status), games_table(status)]
+    parts += [section("expected", expected_lines(status)), section("waits", wait_lines(status))]
     if status.jobs:
         parts.append(_jobs(status))
-    parts.append(_section("lately", [clock_line(it) for it in status.recent[-RECENT_MAX:]]))
+    parts.append(section("lately", [clock_line(it) for it in status.recent[-RECENT_MAX:]]))
     parts += [Text(f"note: {one_line(note)}", "dim") for note in status.notes]
     return Group(*parts)
 
@@ -67,7 +67,8 @@ def _head(status: Status) -> Text:
     return head
 
 
-def _troubles(status: Status) -> Iterator[Text]:
+def troubles(status: Status) -> Iterator[Text]:
+    """What a person should look at."""
     for text in concerns_of(status).values():
         yield Text(one_line(text), "bold red")
     for game in status.games:
@@ -79,7 +80,8 @@ def _troubles(status: Status) -> Iterator[Text]:
             yield Text(f"{game.game}: {game.stuck} candidates in a row did not pass", "yellow")
 
 
-def _games(status: Status) -> Table:
+def games_table(status: Status) -> Table:
+    """A row per configuration, outcomes first."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("game", "champion", "Elo", "won against", "games", "per h", "newest", "rows/row"):
         table.add_column(name, overflow="fold")
@@ -106,17 +108,20 @@ def _win_rates(champion: ChampionStatus) -> str:
     )
 
 
-def _expected(status: Status) -> list[str]:
+def expected_lines(status: Status) -> list[str]:
+    """What comes next, a line per configuration."""
     return [f"{game.game}: " + "; ".join(it.text for it in game.milestones) for game in status.games if game.milestones]
 
 
-def _waits(status: Status) -> list[str]:
+def wait_lines(status: Status) -> list[str]:
+    """What is not done now, and why."""
     lines = [f"{wait.game}: {wait.what}: {wait.why}" for wait in status.waits]
     more = len(lines) - WAITS_SHOWN_MAX
     return lines[:WAITS_SHOWN_MAX] + ([f"and {more} more"] if more > 0 else [])
 
 
-def _section(title: str, lines: list[str]) -> RenderableType:
+def section(title: str, lines: list[str]) -> RenderableType:
+    """Lines beside their title."""
     table = Table.grid(padding=(0, 1, 0, 0))
     table.add_column(style="dim", width=9)
     table.add_column(overflow="fold")

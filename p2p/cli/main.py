@@ -118,11 +118,20 @@ def verify_vectors(paths: PathsArgument) -> None:
 
 
 @app.command()
-def warmup() -> None:
+def warmup(
+    first: Annotated[
+        bool,
+        typer.Option("--first", help="Only what games need that no net plays; the rest is compiled when it is used."),
+    ] = False,
+) -> None:
     """Compile the rules ahead of time, once per machine and version."""
+    from ringrift_core.commands.warmup import ensure_first
     from ringrift_core.commands.warmup import warmup as compile_all
 
-    compile_all(typer.echo)
+    if first:
+        ensure_first(typer.echo)
+    else:
+        compile_all(typer.echo)
 
 
 @app.command()

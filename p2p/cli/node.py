@@ -1,4 +1,4 @@
-"""`ringrift-p2p`: run a node; ask one."""
+"""`ringrift-p2p`: run a node, or a cluster of them on this machine; ask one."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -11,22 +11,18 @@ from p2p.cli.events import events
 from p2p.cli.node_questions import config as config_command
 from p2p.cli.node_questions import jobs, models, nodes, status
 from p2p.cli.options import NodeConfOption, ProfileOption, SetOption, VersionOption
+from p2p.cli.up import up
 from p2p.cli.voters import voters
 
 if TYPE_CHECKING:
     from config.yaml_file import Plain
-
-NOT_JOINED = (
-    "note: nodes do not join each other in this version: this one keeps its peers in its settings and works as a "
-    "cluster of one"
-)
 
 app = typer.Typer(
     name="ringrift-p2p",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (status, jobs, events, nodes, models, config_command, doctor):
+for command in (up, status, jobs, events, nodes, models, config_command, doctor):
     app.command()(command)
 app.add_typer(voters, name="voters")
 
@@ -99,8 +95,6 @@ def ringrift_p2p(
     loaded = settings_of(config, profile, assignments or [], wished, games_of(game, None, None), node_conf)
     for remark in loaded.remarks:
         typer.echo(f"note: {remark}", err=True)
-    if strangers(loaded.settings.node.peers, own_addresses(loaded.settings.node)):
-        typer.echo(NOT_JOINED, err=True)
     raise typer.Exit(run(loaded, NodeWish(must_listen=True), plain=True, as_json=as_json))
 
 

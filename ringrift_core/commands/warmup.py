@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
@@ -23,7 +23,15 @@ SECOND_PROCESS = (
     "observe_rows", "list_members", "least_choice", "replay_games", "judge_decisions",
 )  # fmt: skip
 """Entries compiled by the second process, about half of the work: those that list decisions, and some that do both."""
+FIRST = (
+    ("judge_decisions", "apply_many", "replay_games", "rank_many", "hash_many"),
+    ("advance_many", "begin_game", "gather_many", "collect", "feed", "gather_ids", "least_choice", "read_roots"),
+)
+"""What games of the heuristic need, which come before any net: by process, about half of the work each."""
 STAMP = "complete"  # written when everything is compiled
+FIRST_STAMP = "first"  # written when FIRST is
+REST = "--rest"  # of this module as a process
+LOWEST = 19  # of nice
 FOLDERS_KEPT = 4  # compiled versions that stay on disk, the newest first
 
 
@@ -54,11 +62,40 @@ def warmup(write: Callable[[str], None]) -> None:
     write(f"kernels: {len(jit.ENTRIES)} in {folders()[0].parents[1]}, compiled once (a minute or two)")
     second = [name for name in SECOND_PROCESS if name in jit.ENTRIES]
     first = [name for name in jit.ENTRIES if name not in second]
+    in_processes((first, second), write)
+    mark_complete()
+    write(f"kernels: ready after {perf_counter() - started:.1f} s")
+
+
+def ensure_first(write: Callable[[str], None]) -> bool:
+    """Compile what the first games need, where that was never done; whether there is a rest (`compile_rest`)."""
+    if not can_cache() or all((folder / STAMP).exists() for folder in folders()):
+        return False
+    if not all((folder / FIRST_STAMP).exists() for folder in folders()):
+        started = perf_counter()
+        names = sum(len(group) for group in FIRST)
+        write(f"kernels: {names} that the first games need, compiled once (a minute or two)")
+        in_processes(FIRST, write)
+        for folder in folders():
+            (folder / FIRST_STAMP).touch()
+        write(f"kernels: ready for the first games after {perf_counter() - started:.1f} s")
+    return True
+
+
+def compile_rest() -> None:
+    """Compile everything that is not in the cache yet, in this process, which gives way to every other."""
+    os.nice(LOWEST)
+    compile_entries(list(jit.ENTRIES))
+    mark_complete()
+
+
+def in_processes(groups: Sequence[Sequence[str]], write: Callable[[str], None]) -> None:
+    """Compile each group in a process of its own; InvariantError when one fails."""
     command = [sys.executable, "-P", "-m", __name__]
     with ExitStack() as stack:
         workers = [
             stack.enter_context(subprocess.Popen([*command, *group], stdout=subprocess.PIPE, text=True))  # noqa: S603
-            for group in (first, second)
+            for group in groups
         ]
         for worker in workers:
             assert worker.stdout is not None
@@ -67,11 +104,14 @@ def warmup(write: Callable[[str], None]) -> None:
     for worker in workers:
         if worker.returncode != 0:
             raise InvariantError(f"a compiling process ended with exit code {worker.returncode}; see above")
+
+
+def mark_complete() -> None:
+    """Everything is compiled: say so, and remove what old versions have left."""
     for folder in folders():
         (folder / STAMP).touch()
         os.utime(folder)
         remove_old_folders(folder.parent)
-    write(f"kernels: ready after {perf_counter() - started:.1f} s")
 
 
 def remove_old_folders(parent: Path) -> None:
@@ -93,4 +133,7 @@ def compile_entries(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    compile_entries(sys.argv[1:])
+    if sys.argv[1:] == [REST]:
+        compile_rest()
+    else:
+        compile_entries(sys.argv[1:])

@@ -23,9 +23,10 @@ from managers.status_records import Status
 from p2p.http.access import Access
 from p2p.http.routes import ROUTES
 from p2p.identity.credentials import Credentials
-from p2p.node import NodeShell, NodeWish, Stop
+from p2p.node import NodeShell, NodeWish
 from p2p.node_door import NodeDoor
 from p2p.orchestrator import whole_node
+from p2p.stop import Stop
 from tests.e2e.blocked_loop import Watch, watched_calls
 
 UP_S = 60.0

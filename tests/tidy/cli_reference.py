@@ -153,6 +153,18 @@ NOTES = {
         "when a part that it cannot do without was given up, 2 when it cannot start. These options stand before no "
         "command: those below have their own."
     ),
+    "ringrift-p2p up": (
+        "What it makes, how it ends: [a cluster on one machine](../how-to/cluster.md). Exit code 0 when what it was to "
+        "run until is there, after `--minutes` alone, or SIGTERM; 1 when `--until-champion` was not reached in time or "
+        "every node was given up; 130 after Ctrl-C; 2 when it cannot start. With `--json` each line is an outcome as "
+        "in `ringrift loop` (`event`: `said` for what is only said), or has the `event` `cluster`: `at`, `uptime_s`, "
+        "`leader_id`, `epoch`, `cluster_ids` (one, once the nodes have found each other), `games_per_s`, `champions` "
+        "(digest by game), `missing` (texts), `nodes` (`node_id`, `address`, `data_dir`, `process`: running, starting, "
+        "starts again, given up or ended, `pid`, `alive`: yes, halted, failing, or why it does not answer, `role`, "
+        "`cores`, `jobs`, `games_per_h`, `installed` (digest by game), `restarts`), printed when something of it has "
+        "changed and every 5 s. The last line has the `event` `ended`: `code`, `reached`, `seconds`, `cpu_s` (of all "
+        "processes that were started), `files` (canonical nets by game)."
+    ),
     "ringrift-p2p status": (
         "Which node is asked, here and below: `--url`, else the socket of `--data-dir`, else `RINGRIFT_P2P_URL`, "
         "`P2P_ORCHESTRATOR_URL` or `RINGRIFT_COORDINATOR_URL`, else the node of this folder, else "
@@ -170,6 +182,7 @@ NOTES = {
         "`advice`)."
     ),
     "ringrift warmup": (
+        "With `--first` two processes compile what games of the heuristic need, about half of all. "
         "The compiled rules are kept in a folder named after the rules' source, the numba version and the "
         "CPU; the four newest versions stay on disk."
     ),

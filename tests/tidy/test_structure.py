@@ -92,9 +92,11 @@ def test_every_module_is_used():
     """By another module of ours, or as the target of a console script or of `python -m`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     started = {target.split(":")[0] for target in project["scripts"].values()} | {
+        "p2p.__main__",
         "p2p.consensus.__main__",
         "p2p.consensus.raft_consensus",  # by the composition root, once a cluster is more than one node
         "p2p.doctor.__main__",
+        "p2p.local_cluster.tether",
         "ringrift_core.commands.warmup",
         "ringrift_core.evaluation.book_maker",
         "ringrift_core.jobs.__main__",

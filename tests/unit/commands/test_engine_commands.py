@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ringrift_core.commands import warmup as warmups
 from ringrift_core.commands.bench_engine import bench_engine, json_report, share_of_bare, text_report
-from ringrift_core.commands.warmup import FOLDERS_KEPT, remove_old_folders, warmup
+from ringrift_core.commands.warmup import FIRST, FOLDERS_KEPT, STAMP, ensure_first, remove_old_folders, warmup
 from ringrift_core.errors import RulesError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.game.rules import jit
@@ -104,3 +105,33 @@ def test_an_edited_rule_is_never_run_from_a_stale_cache(tmp_path: Path):
     os.utime(rule, ns=times)
     assert run(cache) == "[1, 2] 0"
     assert run(none) == "[1, 2] 0"
+
+
+@pytest.fixture
+def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What would be compiled, for an empty cache."""
+    groups: list[object] = []
+    monkeypatch.setattr(warmups, "folders", lambda: [tmp_path])
+    monkeypatch.setattr(warmups, "can_cache", lambda: True)
+    monkeypatch.setattr(warmups, "in_processes", lambda found, _write: groups.append(found))
+    return groups
+
+
+def test_what_the_first_games_need_is_compiled_once_and_the_rest_remains(compiled: list[object]):
+    lines: list[str] = []
+    assert ensure_first(lines.append)
+    assert ensure_first(lines.append), "the rest is not compiled yet"
+    assert compiled == [FIRST]
+    assert "ready for the first games" in lines[-1]
+
+
+def test_where_everything_is_compiled_nothing_is(compiled: list[object], tmp_path: Path):
+    (tmp_path / STAMP).touch()
+    assert not ensure_first(print)
+    assert compiled == []
+
+
+def test_where_nothing_can_be_kept_nothing_is_compiled_ahead(compiled: list[object], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(warmups, "can_cache", lambda: False)
+    assert not ensure_first(print)
+    assert compiled == []

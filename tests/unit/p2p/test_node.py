@@ -9,7 +9,8 @@ from managers.outcomes import Outcome
 from managers.state.commands import Promote
 from managers.state.tally import champions_of
 from managers.status_records import Status
-from p2p.node import Stop, log
+from p2p.node import log
+from p2p.stop import Stop
 from tests.loop_states import GAME, Loop, digest
 
 
