@@ -203,7 +203,7 @@ class Versions(Record):
     """What a node runs."""
 
     ringrift: str
-    protocol: int  # of what nodes say to each other; 0: nothing yet
+    protocol: int  # of what nodes say to each other; 0: nothing
     rules: str  # digest of what the rules do
     python: str
 

@@ -55,6 +55,7 @@ class NodeRow(Answer):
     node_id: Line
     alive: bool | None = None
     draining: bool = False
+    unfit: Line = ""  # why it gets no jobs
     self: bool = False
     cores: int | None = None
     gpus: object = None  # a number, or the GPUs themselves

@@ -75,7 +75,6 @@ def ringrift_p2p(
         _refuse_options(context)
         return
     from p2p.cli.loop import games_of, run, settings_of
-    from p2p.membership.addresses import own_addresses, strangers
     from p2p.node import NodeWish
 
     flags = {

@@ -60,6 +60,7 @@ def nodes_table(nodes: Iterable[NodeRow]) -> Table:
         parts = (node.versions or {}).items()
         versions = ", ".join(f"{part} {value_text(value)[:DIGEST_CHARS]}" for part, value in parts)
         state = f"{alive}, draining" if node.draining else alive
+        state = f"{state}, unfit: {node.unfit}" if node.unfit else state
         _add(table, name, state, node.cores, _count(node.gpus), memory, node.session, versions or None)
     return table
 

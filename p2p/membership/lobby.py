@@ -253,6 +253,7 @@ class Lobby:
             text = f"for a person: another node at {namesake} is called {self._core.wish.node}, too: say --node-id"
         if text != self._told:
             self._told = text
+            logger.info("waits %s", text)
             self._newcomer.waits(text)
 
     # ---- a member lets this node in ----

@@ -175,6 +175,21 @@ def test_the_same_bytes_serve_all_who_wait_for_a_version_and_too_many_are_refuse
     asyncio.run(run())
 
 
+def test_an_answer_is_made_anew_for_a_new_version_and_holds_what_fits():
+    async def run() -> None:
+        async with voters("v1", settings=FeedSettings(answer_bytes_max=700)) as found:
+            feed, version, counts = found.feeds["v1"], found.consensus.version, []
+            for number in range(5):
+                await found.do(joining(number))
+                news = decode(await feed.answer(Wanted(version)))
+                assert isinstance(news, Records)
+                counts.append(len(news.bodies))
+            assert counts[:2] == [1, 2]
+            assert counts[-1] < 5
+
+    asyncio.run(run())
+
+
 def test_a_state_that_was_installed_ends_what_was_kept():
     async def run() -> None:
         async with voters("v1") as found:
