@@ -27,6 +27,15 @@ for command in (up, status, jobs, events, nodes, models, config_command, doctor)
 app.add_typer(voters, name="voters")
 
 
+BootstrapExpectOption = Annotated[
+    int | None,
+    typer.Option(help="Nodes that must agree before a cluster is founded (default: a majority of peers and this one)."),
+]
+SpotOption = Annotated[
+    bool | None, typer.Option("--spot", help="This machine may be taken away at any time: it never votes.")
+]
+
+
 @app.callback(invoke_without_command=True)
 def ringrift_p2p(
     context: typer.Context,
@@ -43,15 +52,8 @@ def ringrift_p2p(
     advertise: Annotated[
         str | None, typer.Option(help="HOST:PORT that others are told (default: where it listens).")
     ] = None,
-    bootstrap_expect: Annotated[
-        int | None,
-        typer.Option(
-            help="Nodes that must agree before a cluster is founded (default: a majority of peers and this one)."
-        ),
-    ] = None,
-    spot: Annotated[
-        bool | None, typer.Option("--spot", help="This machine may be taken away at any time: it never votes.")
-    ] = None,
+    bootstrap_expect: BootstrapExpectOption = None,
+    spot: SpotOption = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the node (default: the setting, else this one).")
     ] = None,

@@ -63,6 +63,7 @@ CATCH_ALL = {  # a fault of whatever kind ends there: the Supervisor, the dispat
     "p2p.http.errors",
     "managers.state.apply",
     "ringrift_core.jobs.__main__",
+    "p2p.consensus.process",
 }
 EVERYTHING = {"Exception", "BaseException"}
 
@@ -94,7 +95,6 @@ def test_every_module_is_used():
     started = {target.split(":")[0] for target in project["scripts"].values()} | {
         "p2p.__main__",
         "p2p.consensus.__main__",
-        "p2p.consensus.raft_consensus",  # by the composition root, once a cluster is more than one node
         "p2p.doctor.__main__",
         "p2p.local_cluster.tether",
         "ringrift_core.commands.warmup",
