@@ -25,7 +25,7 @@ from p2p.local_cluster.sight import ClusterSight, NodeSight, installed, not_yet,
 
 COLUMNS = ("node", "role", "address", "alive", "cores", "jobs", "games/h", "installed", "restarts")
 NUMBERS = frozenset({"cores", "jobs", "games/h", "restarts"})
-BUSY_MAX = 8  # trainings and gauntlets that are shown
+BUSY_MAX = 8  # jobs that are shown
 
 
 def view_of(sight: ClusterSight) -> RenderableType:
@@ -89,14 +89,10 @@ def _head(sight: ClusterSight) -> Text:
 
 
 def _busy(sight: ClusterSight) -> Iterator[str]:
-    """Trainings and gauntlets that run, with loss and score, as the nodes tell that do them."""
-    found = [
-        f"{node.plan.name}: {job.kind} of {job.game}: {job.progress or 'begins'}"
-        for node in sight.nodes
-        for job in own_jobs(node)
-        if job.kind != "selfplay"
-    ]
-    yield from found[:BUSY_MAX]
+    """Jobs that run, trainings with their loss and gauntlets with their score first, as the nodes tell that do them."""
+    found = [(node.plan.name, job) for node in sight.nodes for job in own_jobs(node)]
+    found.sort(key=lambda it: it[1].kind == "selfplay")
+    yield from (f"{name}: {job.kind} of {job.game}: {job.progress or 'begins'}" for name, job in found[:BUSY_MAX])
 
 
 def _waits(sight: ClusterSight, leading: Status | None) -> list[str]:

@@ -94,6 +94,15 @@ def test_nothing_is_missing_once_every_node_says_that_it_has_the_champion():
     assert list(not_yet(sight(everybody[0], everybody[1], said("node-3", champions={})))) != []
 
 
+def test_trainings_are_shown_before_games_however_many_there_are():
+    games = tuple(training("node-1", "31 games").model_copy(update={"kind": "selfplay"}) for _ in range(20))
+    busy = sight(said("node-1", jobs=games), said("node-2", jobs=(training("node-2", "step 3 of 9"),)), None)
+    lines = [line for line in shown(busy) if f" of {GAME}: " in line]
+    assert lines[0] == f"busy      node-2: training of {GAME}: step 3 of 9"
+    assert lines[1].endswith(f"node-1: selfplay of {GAME}: 31 games")
+    assert len(lines) == 1 + 7 + sum("not installed" in line for line in lines)
+
+
 def test_nodes_that_have_not_found_each_other_are_said_to():
     apart = sight(said("node-1", cluster_id="cd" * 16), said("node-2"), None)
     assert any("they are in 2 clusters" in line for line in shown(apart))
