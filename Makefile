@@ -6,10 +6,8 @@ OUT := out
 
 .PHONY: demo test check bench learn soak fmt clean
 
-demo: $(VENV)/run.stamp  ## the whole loop on this machine until a first champion has passed its gate; goes on where it was stopped
-	$(BIN)/ringrift warmup
-	$(BIN)/ringrift loop --profile demo --data-dir $(OUT)/demo --champions 1 --minutes 60
-	$(BIN)/ringrift loop --profile demo --data-dir $(OUT)/demo --status
+demo: $(VENV)/run.stamp  ## three nodes on this machine until each has a champion; goes on where it was stopped
+	$(BIN)/ringrift-p2p up --nodes 3 --profile demo --until-champion --minutes 60 --data-dir $(OUT)/demo
 
 test: $(VENV)/dev.stamp  ## static checks and all tests
 	$(MAKE) --no-print-directory check
