@@ -21,6 +21,20 @@ NOT_JOINED = (
     "cluster of one"
 )
 
+PeersOption = Annotated[
+    str | None, typer.Option(help="Nodes that it asks first, separated by commas, such as gpu-1:8770,gpu-2:8770.")
+]
+AdvertiseOption = Annotated[
+    str | None, typer.Option(help="HOST:PORT that others are told (default: where it listens).")
+]
+ExpectOption = Annotated[
+    int | None,
+    typer.Option(help="Nodes that must agree before a cluster is founded (default: a majority of the peers)."),
+]
+SpotOption = Annotated[
+    bool | None, typer.Option("--spot", help="This machine may be taken away at any time: it never votes.")
+]
+
 app = typer.Typer(
     name="ringrift-p2p",
     add_completion=False,
@@ -35,27 +49,16 @@ app.add_typer(voters, name="voters")
 def ringrift_p2p(
     context: typer.Context,
     node_id: Annotated[str | None, typer.Option(help="Name of this node (default: the host name).")] = None,
-    peers: Annotated[
-        str | None, typer.Option(help="Nodes that it asks first, separated by commas, such as gpu-1:8770,gpu-2:8770.")
-    ] = None,
+    peers: PeersOption = None,
     port: Annotated[
         int | None, typer.Option(help="Port that it listens at (default: 8770); 0: a free one, which is said.")
     ] = None,
     host: Annotated[
         str | None, typer.Option(help="Address that it listens at (default: 127.0.0.1); others need an admin token.")
     ] = None,
-    advertise: Annotated[
-        str | None, typer.Option(help="HOST:PORT that others are told (default: where it listens).")
-    ] = None,
-    bootstrap_expect: Annotated[
-        int | None,
-        typer.Option(
-            help="Nodes that must agree before a cluster is founded (default: a majority of peers and this one)."
-        ),
-    ] = None,
-    spot: Annotated[
-        bool | None, typer.Option("--spot", help="This machine may be taken away at any time: it never votes.")
-    ] = None,
+    advertise: AdvertiseOption = None,
+    bootstrap_expect: ExpectOption = None,
+    spot: SpotOption = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the node (default: the setting, else this one).")
     ] = None,
