@@ -288,9 +288,10 @@ class Status(Record):
     node_id: str
     role: str  # leader or follower; none: it does not run
     leader_id: str | None
-    term: int | None  # of Raft; None in a cluster of one
+    term: int | None  # of the election that the leader took office by; None in a cluster of one
     epoch: int  # seq at which the leader took office
     cluster_id: str | None  # None: not founded yet
+    voters: tuple[str, ...]  # who should agree on the state; none in a cluster of one
     alive_peers: tuple[str, ...]  # other nodes that are alive
     alive_hosts: tuple[str, ...]  # where those are reached
     alive_peer_count: int

@@ -1,0 +1,94 @@
+"""Real nodes of one cluster on loopback, each a process; what they say is read over HTTP."""
+
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from time import monotonic, sleep
+
+from tests.raft_group import free_ports
+
+WAIT_S = 90.0
+ASK_S = 5.0
+SETTINGS = (
+    "node.disk_floor_gb=0", "node.disable_local_tasks=true", "node.metrics_port=0", "node.health_port=0",
+    "jobs.stop_seconds=1",
+)  # fmt: skip
+Answer = dict[str, object]
+
+
+class Cluster:
+    """Nodes by name; a port and the one after it belong to each."""
+
+    def __init__(self, folder: Path, names: str) -> None:
+        self.folder = folder
+        self.ports = dict(zip(names, paired_ports(len(names)), strict=True))
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, peers: str = "") -> None:
+        """A life of a node, which knows some others."""
+        words = [sys.executable, "-P", "-m", "p2p", "--node-id", name, "--port", str(self.ports[name])]
+        words += ["--data-dir", str(self.folder / name)]
+        words += [word for setting in SETTINGS for word in ("--set", setting)]
+        if peers:
+            words += ["--peers", ",".join(f"127.0.0.1:{self.ports[peer]}" for peer in peers)]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def kill(self, name: str) -> None:
+        """End a node as a power cut would, but for the disk."""
+        self.processes[name].kill()
+        self.processes.pop(name).wait()
+
+    def ask(self, name: str, method: str = "GET", path: str = "/status", body: object = None) -> Answer:
+        """What a node answers; {} where it does not."""
+        content = None if body is None else json.dumps(body)
+        with (
+            suppress(OSError, http.client.HTTPException, ValueError),
+            closing(http.client.HTTPConnection("127.0.0.1", self.ports[name], timeout=ASK_S)) as connection,
+        ):
+            connection.request(method, path, content)
+            answer: Answer = json.loads(connection.getresponse().read())
+            return answer
+        return {}
+
+    def until(self, what: Callable[[Sequence[Answer]], bool]) -> Sequence[Answer]:
+        """Wait until the statuses of all nodes that live are as they should be."""
+        deadline = monotonic() + WAIT_S
+        while True:
+            found = [self.ask(name) for name in self.processes]
+            if all(found) and what(found):
+                return found
+            assert monotonic() < deadline, [self.short(it) for it in found]
+            sleep(0.1)
+
+    def short(self, status: Answer) -> Answer:
+        """The part of a status that says where a node stands."""
+        names = ("node_id", "role", "leader_id", "epoch", "voters", "seq", "health", "waits_for")
+        return {name: status[name] for name in names if name in status}
+
+    def end(self) -> None:
+        """End all that live."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            try:
+                process.wait(WAIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def paired_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago, and whose successors were."""
+    found: list[int] = []
+    while len(found) < count:
+        port = free_ports(1)[0]
+        with suppress(OSError), closing(socket.create_server(("127.0.0.1", port + 1))):
+            found.append(port)
+    return found
