@@ -6,6 +6,7 @@ findings = judged(facts)
 
 from collections.abc import Callable, Mapping, Sequence
 
+from config.environment import ConfigError
 from config.schema import Settings
 from managers.node_folder import NodeFolder
 from managers.resource_watch import memory_refusal
@@ -13,6 +14,7 @@ from p2p.doctor import machine_checks, machine_probe, node_checks, node_probe
 from p2p.doctor.facts import ClockFacts, Facts, SettingsFacts
 from p2p.doctor.finding import Finding
 from p2p.doctor.peer_probe import peers_found
+from p2p.identity.credentials import load_credentials
 
 
 def gathered(
@@ -43,8 +45,16 @@ def gathered(
         tokens=node_probe.tokens_found(settings, environment),
         running=running,
         folder=machine_probe.folder_found(folder, held=held),
-        peers=peers_found(peers, now_s, tls=listening.tls),
+        peers=peers_found(peers, now_s, tls=listening.tls, token=_cluster_token(settings, environment)),
     )
+
+
+def _cluster_token(settings: Settings, environment: Mapping[str, str]) -> str | None:
+    try:
+        token = load_credentials(settings.node, environment).cluster
+    except ConfigError:
+        return None  # the checks of tokens say so
+    return None if token is None else token.reveal()
 
 
 def judged(facts: Facts) -> tuple[Finding, ...]:

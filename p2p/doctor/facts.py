@@ -149,6 +149,7 @@ class PeerFacts(Fact):
     health: str = ""
     ahead_s: float | None = None  # of its clock before ours, to a second
     trouble: str = ""
+    cluster: str = ""  # the id of its cluster, or of the one it has adopted; "": it does not tell
 
 
 class Facts(Fact):

@@ -149,5 +149,17 @@ def check_peer(facts: PeerFacts) -> Finding:
 
 
 def check_peers(facts: Sequence[PeerFacts]) -> list[Finding]:
-    """Each of them."""
-    return [check_peer(peer) for peer in facts]
+    """Each of them, and whether they are in one cluster."""
+    found = [check_peer(peer) for peer in facts]
+    clusters: dict[str, list[str]] = {}
+    for peer in facts:
+        if peer.cluster:
+            clusters.setdefault(peer.cluster, []).append(peer.address)
+    if len(clusters) > 1:
+        text = "; ".join(f"{', '.join(addresses)} in {cluster}" for cluster, addresses in clusters.items())
+        advice = (
+            "two clusters are never merged: take the nodes of one out of the peers; one that has only adopted an id: "
+            "ringrift-p2p voters forget-id"
+        )
+        found.append(fail("clusters", text, advice))
+    return found

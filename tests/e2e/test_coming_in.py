@@ -15,6 +15,7 @@ from managers.state.cluster_state import Result
 from managers.state.commands import Body, Found, Join
 from managers.state_manager import StateManager
 from managers.versions import PRESENT, PROTOCOL
+from p2p.doctor.peer_probe import peers_found
 from p2p.http.access import Access
 from p2p.http.cluster_join_api import cluster_join_handlers
 from p2p.http.request_metrics import RequestMetrics
@@ -137,6 +138,8 @@ def test_the_lobby_answers_health_and_status_and_its_id_is_cleared_by_hand_alone
             assert (await answer.json())["adopted"] == adoption
             status = await (await session.get(f"http://127.0.0.1:{port}/status")).json()
             assert (status["cluster_id"], "for p to found" in status["waits_for"]) == ("d" * 32, True)
+        (found,) = await asyncio.to_thread(peers_found, [f"127.0.0.1:{port}"], wall, token=TOKEN)
+        assert (found.health, found.cluster, found.trouble) == ("joining", "d" * 32, "")
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

@@ -157,3 +157,13 @@ def test_nets_are_what_they_are_called(facts: dict[str, object], level: Level, w
 def test_a_peer_is_reached_is_well_and_has_our_time(facts: dict[str, object], level: Level, words: str):
     (found,) = check_peers([PeerFacts.model_validate({"address": "gpu-2:8770", **facts})])
     judged(found, level, words)
+
+
+def test_peers_in_two_clusters_are_told_and_those_that_do_not_tell_are_none():
+    def peer(address: str, cluster: str) -> PeerFacts:
+        return PeerFacts(address=address, connects=True, health="ok", cluster=cluster)
+
+    one = check_peers([peer("a:1", "c" * 32), peer("b:1", "c" * 32), peer("d:1", "")])
+    assert [it.level for it in one] == [Level.OK] * 3
+    *_, found = check_peers([peer("a:1", "c" * 32), peer("b:1", "d" * 32)])
+    assert (found.check, found.level, "never merged" in found.advice) == ("clusters", Level.FAIL, True)
