@@ -19,7 +19,8 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 def agreed(found: Sequence[Answer]) -> bool:
     """All say the same of the cluster, and one of them leads."""
-    same = {(it["cluster_id"], it["leader_id"], it["epoch"], it["seq"], str(it["voters"])) for it in found}
+    names = ("cluster_id", "leader_id", "epoch", "seq", "voters")
+    same = {str([it.get(name) for name in names]) for it in found}
     roles = sorted(str(it["role"]) for it in found)
     return len(same) == 1 and roles == ["follower"] * (len(found) - 1) + ["leader"]
 
@@ -45,8 +46,7 @@ def test_a_cluster_of_one_grows_to_three_keeps_what_it_knows_and_outlives_its_le
     leader = str(grown[0]["leader_id"])
     cluster.kill(leader)
     left = cluster.until(lambda found: agreed(found) and found[0]["leader_id"] != leader)
-    epochs = [it["epoch"] for it in (left[0], grown[0])]
-    assert epochs == sorted(epochs, reverse=True)
+    assert int(str(left[0]["epoch"])) > int(str(grown[0]["epoch"]))
     assert all(it["halt"] is None for it in left)
 
     cluster.start(leader, "abc".replace(leader, ""))
