@@ -103,6 +103,7 @@ class Sight:
     installed: Mapping[str, str] = field(default_factory=dict)  # digests of canonical files here, by configuration
     silent: Mapping[str, str] = field(default_factory=dict)  # other nodes that are not heard
     seen: Seen = NOTHING  # what the leader hears of them
+    voters: tuple[str, ...] = ()  # that agree on the state now
     addresses: tuple[str, ...] = ()
     versions: Versions = PRESENT
     notes: tuple[str, ...] = ()
@@ -124,7 +125,7 @@ def status_of(sight: Sight) -> Status:
         term=leader.term if leader is not None and state.voters else None,
         epoch=0 if leader is None else leader.seq,
         cluster_id=state.cluster_id or None,
-        voters=state.voters,
+        voters=sight.voters,
         alive_peers=alive,
         alive_hosts=alive,
         alive_peer_count=len(alive),

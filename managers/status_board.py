@@ -49,6 +49,7 @@ class StatusBoard:
         self._notes: tuple[str, ...] = ()
         self.addresses: tuple[str, ...] = ()  # where the node listens
         self.seen: Callable[[], Seen] = lambda: NOTHING  # put here by who hears other nodes
+        self.voters: Callable[[], tuple[str, ...]] = tuple  # the same by who knows who votes
         self._maker = ThreadPoolExecutor(1, "status")
         self.status, self.content = _made(self._sight())
         pipeline.consensus.on_applied(self._applied)
@@ -112,6 +113,7 @@ class StatusBoard:
             elsewhere=pipeline.installer.elsewhere(),
             silent=pipeline.silent,
             seen=self.seen(),
+            voters=self.voters(),
             addresses=self.addresses,
             notes=self._notes,
         )

@@ -291,7 +291,7 @@ class Status(Record):
     term: int | None  # of the election that the leader took office by; None in a cluster of one
     epoch: int  # seq at which the leader took office
     cluster_id: str | None  # None: not founded yet
-    voters: tuple[str, ...]  # who should agree on the state; none in a cluster of one
+    voters: tuple[str, ...]  # who agrees on the state; none in a cluster of one
     alive_peers: tuple[str, ...]  # other nodes that are alive
     alive_hosts: tuple[str, ...]  # where those are reached
     alive_peer_count: int

@@ -18,6 +18,7 @@ from managers.state.machine import StateMachine
 from managers.state.members import LEADER
 from managers.versions import PRESENT
 from p2p.consensus.following import FollowingConsensus
+from p2p.consensus.raft_consensus import RaftConsensus
 from p2p.consensus.seat import Seat
 from p2p.consensus.watch import WatchFeed
 from p2p.exchange.exchange import Exchange
@@ -100,6 +101,13 @@ class Mesh:
     def seen(self) -> Seen:
         """What this node hears of others."""
         return self._pipeline.sightings.seen(self._seat.state, time.monotonic())
+
+    def voters(self) -> tuple[str, ...]:
+        """Who agrees on the state now, as far as this node knows; who should stands in the state."""
+        engine = self._seat.engine
+        if isinstance(engine, RaftConsensus):
+            return () if engine.standing is None else engine.standing.voters
+        return self._seat.state.voters if isinstance(engine, FollowingConsensus) else ()
 
     def _leader(self) -> Leading | None:
         state = self._seat.state

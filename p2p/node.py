@@ -166,7 +166,7 @@ class NodeShell:
             apart_s=lambda: clock.apart_s if isinstance(clock, SteadyClock) else 0.0,
             pid=os.getpid(),
         )
-        self.board.seen = node.mesh.seen
+        self.board.seen, self.board.voters = node.mesh.seen, node.mesh.voters
         self._forwarder = node.mesh.forwarder()
         self._door = NodeDoor(pipeline, self.board, lambda: self._shell, provenance)
         self._streams = EventStreams(pipeline.journal)

@@ -16,9 +16,10 @@ from managers.status import Work
 from managers.status_board import StatusBoard
 from managers.status_records import Status
 from p2p.http.admin_api import ADMIN
+from ringrift_core.errors import StorageError
 from ringrift_core.registry import ModelRegistry
 
-ORDER_S = 10.0  # for a halt to be written
+ORDER_S = 3.0  # for a halt to be written: whoever has no majority says so
 SETTLE_S = 0.05  # before it is said how a service stands that was just started
 SERVICE_S = 30.0  # for a service, and those that need it, to stop
 
@@ -108,14 +109,22 @@ class NodeDoor:
         return self._board.health()
 
     async def halt(self, reason: str) -> Result:
-        """Stop all jobs and start no others; TimeoutError when that cannot be written."""
-        async with asyncio.timeout(ORDER_S):
-            return await self._pipeline.proposer("ADMIN").propose(HaltAll(by=ADMIN, reason=reason))
+        """Stop all jobs and start no others; StorageError says why that cannot be written now."""
+        return await self._written(HaltAll(by=ADMIN, reason=reason))
 
     async def resume(self) -> Result:
-        """Go on; TimeoutError when that cannot be written."""
-        async with asyncio.timeout(ORDER_S):
-            return await self._pipeline.proposer("ADMIN").propose(ResumeAll(by=ADMIN))
+        """Go on; StorageError says why that cannot be written now."""
+        return await self._written(ResumeAll(by=ADMIN))
+
+    async def _written(self, body: HaltAll | ResumeAll) -> Result:
+        try:
+            async with asyncio.timeout(ORDER_S):
+                return await self._pipeline.proposer("ADMIN").propose(body)
+        except TimeoutError:
+            why = self._pipeline.consensus.trouble or f"no answer in {ORDER_S:g} s"
+            raise StorageError(
+                f"{body.kind} cannot be written now ({why}); it may still come to be: ask again"
+            ) from None
 
     def daemons(self) -> Mapping[str, ServiceStatus]:
         """All services."""
