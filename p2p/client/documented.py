@@ -175,7 +175,11 @@ IMPORTS = (
         "app.coordination.daemon_adapters.get_daemon_adapter",
         "every daemon is a supervised service: `get_daemon_manager()`",
     ),
-    later("scripts.p2p.managers.NodeSelector", "a cluster of one has one node to choose"),
+    Documented(
+        "scripts.p2p.managers.NodeSelector",
+        "`NodeSelector(state, unfit)`; `.rank_nodes(job)` with the parts of each score, `.select_best_node(job)`",
+        "managers.node_selector:NodeSelector",
+    ),
     later("scripts.p2p.managers.SyncPlanner", ONE),
 )
 

@@ -79,6 +79,7 @@ def status_handlers(door: StatusDoor, metrics: RequestMetrics) -> Handlers:
 
 def with_all_peers(status: Status, state: ClusterState, silent: Mapping[str, str]) -> bytes:
     """A status with every other node, as far as it has room; `silent` are those that are not heard."""
-    known = {row.node_id: row for row in status.peers}
-    rows = (known.get(row.node_id, row) for row in node_rows(state, status.node_id, silent, status.versions))
-    return encode_status(status.model_copy(update={"peers": tuple(row for row in rows if not row.self)}))
+    known = {row.node_id: row for row in status.peers}  # with what was heard of them
+    others = [row for row in node_rows(state, status.node_id, silent, status.versions) if not row.self]
+    rows = tuple(known.get(it.node_id, it).model_copy(update={"alive": it.alive}) for it in others)
+    return encode_status(status.model_copy(update={"peers": rows}))

@@ -31,7 +31,7 @@ def test_without_a_name_all_deprecated_ones_are_told():
         ("auto_promote.py", "ringrift promote, same options"),
         (["python", "scripts/auto_promote.py"][1], "ringrift promote, same options"),
         ("app.training.promotion_controller", "PromotionController"),
-        ("SyncFacade", "not in this version"),
+        ("AutoSyncDaemon", "not in this version"),
         ("unified_event_coordinator", "the names are the same"),
     ],
 )

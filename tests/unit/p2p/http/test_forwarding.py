@@ -142,5 +142,5 @@ def test_a_leader_that_is_unknown_or_gone_is_said():
 def test_all_orders_but_those_about_one_node_are_handed_on():
     orders = [it for it in ROUTES if it.method == "POST" and it.pattern.startswith("/admin/")]
     kept = [it.pattern for it in orders if not it.forwarded]
-    assert kept == ["/admin/daemons/{name}/{action}"]
+    assert kept == ["/admin/sync", "/admin/daemons/{name}/{action}"]
     assert not any(it.forwarded for it in ROUTES if not it.pattern.startswith("/admin/"))
