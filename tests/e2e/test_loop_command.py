@@ -126,7 +126,7 @@ def test_a_loop_is_run_asked_halted_resumed_and_ended(loop: Running):
     assert "halted by admin: a test" in log
 
     after = json.loads(ringrift("--data-dir", folder, "--status", "--json").stdout)
-    assert (after["running"], after["session"]) == (False, 1)
+    assert (after["running"], after["session"] > 0) == (False, True)
     assert [job["status"] for job in after["jobs"]] == ["queued"], "what was given back belongs to nobody"
 
 

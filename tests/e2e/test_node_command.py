@@ -45,11 +45,11 @@ def said(*words: str) -> "subprocess.CompletedProcess[str]":
 class Running:
     """A node and its questions."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.process = subprocess.Popen(
-            command(folder, self.port), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command(folder, self.port, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     def health(self) -> dict[str, object]:
@@ -115,14 +115,18 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path):
     assert "choose another folder" in done.stderr
 
 
-def test_peers_are_taken_with_a_word_on_what_comes_of_them(tmp_path: Path):
-    port = free_port()
-    running = subprocess.Popen(
-        command(tmp_path, port, "--peers", "gpu-2:8770"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def test_a_node_whose_peers_do_not_answer_says_what_it_waits_for_and_ends_when_it_is_told_to(tmp_path: Path):
+    nobody = f"127.0.0.1:{free_port()}"
+    waiting = Running(tmp_path, "--peers", nobody)
     try:
-        assert running.stderr is not None
-        assert "nodes do not join each other in this version" in running.stderr.readline()
+        deadline = time.monotonic() + WAIT_S
+        while f"not reached: {nobody}" not in str((health := waiting.health())["waits_for"]):
+            assert time.monotonic() < deadline, health
+            time.sleep(0.1)
+        assert health["status"] == "joining"
+        waiting.process.send_signal(signal.SIGTERM)
+        _, err = waiting.process.communicate(timeout=END_S)
+        assert (waiting.process.returncode, err) == (0, "")
     finally:
-        running.kill()
-        running.communicate()
+        waiting.process.kill()
+        waiting.process.communicate()

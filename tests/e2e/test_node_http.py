@@ -114,7 +114,7 @@ def running(folder: Path) -> Iterator[Node]:
 def test_a_node_answers_its_table_takes_orders_and_its_events_outlive_a_restart(tmp_path: Path):
     with running(tmp_path) as node:
         for route in ROUTES:
-            if route.method == "GET" and "{" not in route.pattern:
+            if route.method == "GET" and "{" not in route.pattern and Principal.ADMIN in route.principals:
                 shown = None if Principal.OBSERVER in route.principals else TOKEN
                 status, headers, content = node.ask("GET", route.pattern, token=shown)
                 assert status == 200, (route.pattern, content)
