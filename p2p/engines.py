@@ -33,7 +33,7 @@ class NodeEngines:
     log: LogSettings
     place: RaftPlace
     read_back: ReadBack
-    following: Callable[[], ClusterEngine]  # makes what follows the voters
+    following: Callable[[ClusterState | None], ClusterEngine]  # makes what follows voters: those of a state, if any
     cluster_id: Callable[[], str]
 
     def alone(self) -> LocalConsensus[ClusterState, Result]:
@@ -54,9 +54,9 @@ class NodeEngines:
         """A voter with an empty log, which the leader lets in."""
         return self._raft(tuple(sorted({*state.voters, self.node})), None)
 
-    def follower(self, _version: int = 0, _state: ClusterState | None = None) -> ClusterEngine:
+    def follower(self, _version: int = 0, state: ClusterState | None = None) -> ClusterEngine:
         """Whoever is no voter."""
-        return self.following()
+        return self.following(state)
 
     def _raft(self, voters: tuple[str, ...], base: tuple[int, bytes] | None) -> RaftConsensus[ClusterState, Result]:
         voter = Voter(

@@ -277,9 +277,10 @@ class Node:
             await keep_contacts(self.kept, found)
             self._kept_contacts = found
 
-    def _following(self) -> ClusterEngine:
-        node = self.settings.node.node_id
-        return FollowingConsensus(StateMachine(), self.calls, tuple(self._contacts), node, CHANCE.random)
+    def _following(self, state: ClusterState | None) -> ClusterEngine:
+        """What follows the voters of a state; without one the contacts that the node came in by."""
+        contacts = (*(() if state is None else state.voters), *self._contacts)
+        return FollowingConsensus(StateMachine(), self.calls, contacts, self.settings.node.node_id, CHANCE.random)
 
     def _addresses_of(self, node: str) -> tuple[str, ...]:
         member = self.seat.state.members.get(node)
