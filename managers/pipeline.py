@@ -336,6 +336,7 @@ class Pipeline:
         async def look() -> None:
             nonlocal cleaned
             now = time.monotonic()
+            self.sightings.keep(self.consensus.state.members)
             if self.office.held:
                 self._reaper.heard(self.identity.node, self.identity.session, now)  # a node in this process is alive
                 await self._carry_out("JOB_REAPER", proposer, self._reaper.decide(self.consensus.state, now))
