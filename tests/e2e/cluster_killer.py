@@ -2,9 +2,9 @@
 
 python -m tests.e2e.cluster_killer FOLDER --kills 100 --seed 1
 
-The schedule is drawn here, and what was acknowledged is written down here, outside the cluster. Nodes run no jobs: what is
-written are orders, asked of any node. After each round all nodes must be of one cluster, agree, and have every order that
-was acknowledged; epochs must never fall.
+The schedule is drawn here, and what was acknowledged is written down here, outside the cluster. Nodes run no jobs: what
+is written are orders, asked of any node. After each round all nodes must be of one cluster, agree, and have every order
+that was acknowledged; epochs must never fall.
 """
 
 import argparse
