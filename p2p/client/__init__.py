@@ -15,6 +15,7 @@ from p2p.client.documented import EXPORTS, MEANWHILE
 from p2p.client.not_yet import NotYet
 
 if TYPE_CHECKING:
+    from managers.node_selector import NodeSelector
     from managers.runtime import CoordinatorStats, DataEventType, EventRouter
     from managers.signal_computer import UnifiedSignalComputer
     from p2p.client.attached import attach, detach
@@ -42,13 +43,43 @@ if TYPE_CHECKING:
     from ringrift_core.registry import ModelRegistry, RollbackThresholds, create_rollback_alert_rules
 
 __all__ = [
-    "CoordinatorStats", "DaemonManager", "DaemonType", "DataEventType", "EventRouter", "GameGauntlet",
-    "LoopManager", "ModelRegistry", "NodeRefusal", "NodeUnreachable", "NotYetAvailable", "PromotionController",
-    "RollbackManager", "RollbackThresholds", "SyncFacade", "UnifiedEventCoordinator", "UnifiedSignalComputer",
-    "attach", "check_model_availability", "create_rollback_alert_rules", "detach", "emit_training_completed",
-    "emit_training_started", "get_daemon_manager", "get_data_event_bus", "get_event_bus",
-    "get_event_coordinator", "get_event_router", "get_health_check_orchestrator", "get_loop_manager",
-    "get_router", "publish", "status", "sync", "trigger_promotion", "wait_for_model_distribution",
+    "CoordinatorStats",
+    "DaemonManager",
+    "DaemonType",
+    "DataEventType",
+    "EventRouter",
+    "GameGauntlet",
+    "LoopManager",
+    "ModelRegistry",
+    "NodeRefusal",
+    "NodeSelector",
+    "NodeUnreachable",
+    "NotYetAvailable",
+    "PromotionController",
+    "RollbackManager",
+    "RollbackThresholds",
+    "SyncFacade",
+    "UnifiedEventCoordinator",
+    "UnifiedSignalComputer",
+    "attach",
+    "check_model_availability",
+    "create_rollback_alert_rules",
+    "detach",
+    "emit_training_completed",
+    "emit_training_started",
+    "get_daemon_manager",
+    "get_data_event_bus",
+    "get_event_bus",
+    "get_event_coordinator",
+    "get_event_router",
+    "get_health_check_orchestrator",
+    "get_loop_manager",
+    "get_router",
+    "publish",
+    "status",
+    "sync",
+    "trigger_promotion",
+    "wait_for_model_distribution",
 ]  # fmt: skip
 
 
