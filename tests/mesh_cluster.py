@@ -84,6 +84,14 @@ class Cluster:
                 process.wait()
 
 
+def agreed(found: Sequence[Answer]) -> bool:
+    """Whether all say the same of their cluster, and one of them leads."""
+    names = ("cluster_id", "leader_id", "epoch", "seq", "voters")
+    same = {str([it.get(name) for name in names]) for it in found}
+    roles = sorted(str(it.get("role")) for it in found)
+    return len(same) == 1 and roles == ["follower"] * (len(found) - 1) + ["leader"]
+
+
 def paired_ports(count: int) -> list[int]:
     """Ports that were free a moment ago, and whose successors were."""
     found: list[int] = []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mesh_cluster import Answer, Cluster
+from tests.mesh_cluster import Answer, Cluster, agreed
 
 
 @pytest.fixture
@@ -15,14 +15,6 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         yield made
     finally:
         made.end()
-
-
-def agreed(found: Sequence[Answer]) -> bool:
-    """All say the same of the cluster, and one of them leads."""
-    names = ("cluster_id", "leader_id", "epoch", "seq", "voters")
-    same = {str([it.get(name) for name in names]) for it in found}
-    roles = sorted(str(it["role"]) for it in found)
-    return len(same) == 1 and roles == ["follower"] * (len(found) - 1) + ["leader"]
 
 
 def three(found: Sequence[Answer]) -> bool:
