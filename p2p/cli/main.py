@@ -125,13 +125,12 @@ def warmup(
     ] = False,
 ) -> None:
     """Compile the rules ahead of time, once per machine and version."""
-    from ringrift_core.commands.warmup import ensure_first
-    from ringrift_core.commands.warmup import warmup as compile_all
+    from ringrift_core import kernel_cache
 
     if first:
-        ensure_first(typer.echo)
+        kernel_cache.ensure(kernel_cache.Part.FIRST, typer.echo)
     else:
-        compile_all(typer.echo)
+        kernel_cache.warmup(typer.echo)
 
 
 @app.command()

@@ -34,9 +34,9 @@ VersionOption = Annotated[
 
 def prepare() -> None:
     """Compile the rules where that was never done, with a note on standard error."""
-    from ringrift_core.commands.warmup import ensure_compiled
+    from ringrift_core.kernel_cache import Part, ensure
 
-    ensure_compiled(lambda line: typer.echo(line, err=True))
+    ensure(Part.ALL, lambda line: typer.echo(line, err=True))
 
 
 def config_key(game: str | None, board_type: str | None, num_players: int | None) -> str:

@@ -139,14 +139,15 @@ def left_over(plans: "tuple[NodePlan, ...]") -> list[str]:
 def order_of(
     loaded: "Loaded", plans: "tuple[NodePlan, ...]", told: "Told", minutes: float | None, *, until_champion: bool
 ) -> "Order":
-    """What is to be run; compiles first what the first games need, where that was never done."""
+    """What is to be run."""
     from config.environment import process_environment
     from p2p.local_cluster.child import node_environment
     from p2p.local_cluster.nodes import Order
     from p2p.local_cluster.plan import arguments_of
+    from ringrift_core.kernel_cache import Part, can_cache, is_compiled
 
     settings, folder = loaded.settings, plans[0].folder.parent
-    rest = settings.node.computes and prepare_first()
+    missing = settings.node.computes and can_cache() and not is_compiled(Part.ALL)
     return Order(
         plans=plans,
         arguments={plan.name: arguments_of(plan, told) for plan in plans},
@@ -155,15 +156,8 @@ def order_of(
         drain_s=settings.jobs.stop_seconds + END_S,
         minutes=minutes,
         until_champion=until_champion,
-        kernels_log=folder / "logs" / "kernels.log" if rest else None,
+        kernels_log=folder / "logs" / "kernels.log" if missing else None,
     )
-
-
-def prepare_first() -> bool:
-    """Compile what the first games need; whether there is a rest."""
-    from ringrift_core.commands.warmup import ensure_first
-
-    return ensure_first(lambda line: typer.echo(line, err=True))
 
 
 # ---- while it runs ----

@@ -52,17 +52,16 @@ def kernels_found() -> dict[str, object]:
     try:
         import numba  # noqa: PLC0415 - what is tried here
 
-        from ringrift_core.commands import warmup  # noqa: PLC0415
+        from ringrift_core import kernel_cache  # noqa: PLC0415
         from ringrift_core.game.rules_digest import RULES_DIGEST  # noqa: PLC0415
     except TORCH_FAILURES as error:
         return {"numba_trouble": f"{type(error).__name__}: {error}"}
-    folders = warmup.folders()
     return {
         "numba": str(numba.__version__),
         "rules_digest": RULES_DIGEST,
-        "kernels_folder": str(folders[0].parents[1]),
-        "kernels_kept": warmup.can_cache(),
-        "kernels_compiled": all((it / warmup.STAMP).exists() for it in folders),
+        "kernels_folder": str(kernel_cache.folders()[0].parents[1]),
+        "kernels_kept": kernel_cache.can_cache(),
+        "kernels_compiled": kernel_cache.is_compiled(kernel_cache.Part.ALL),
     }
 
 

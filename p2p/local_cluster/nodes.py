@@ -28,7 +28,7 @@ from p2p.stop import Stop, signals
 BUDGET = RestartBudget(restarts_max=10, window_s=600.0, first_s=1.0, delay_max_s=30.0, jitter=0.0)
 KERNELS_BUDGET = RestartBudget(restarts_max=0)
 KERNELS = "KERNELS"
-KERNELS_MODULE = "ringrift_core.commands.warmup"
+KERNELS_MODULE = "ringrift_core.kernel_cache"
 KERNELS_GRACE_S = 1.0  # nothing is lost with it
 KILL_S = 10.0  # for what was killed to be gone
 LOOK_TIMEOUT_S = 2 * TIMEOUT_S
@@ -102,6 +102,7 @@ class LocalCluster:
         self._supervisor: Supervisor | None = None
         self._looks = {plan.name: NodeLook(plan, session, time.monotonic) for plan in order.plans}
         self._children = {plan.name: self._child(plan) for plan in order.plans}
+        self._kernels = None if order.kernels_log is None else self._compiler(order.kernels_log)
 
     async def run(self, stop: Stop) -> Ending:
         """Start everything, watch it, end it."""
@@ -123,13 +124,13 @@ class LocalCluster:
     def sight(self) -> ClusterSight:
         """How it stands now."""
         states = {} if self._supervisor is None else self._supervisor.status()
-        kernels = states.get(KERNELS)
+        compiling = KERNELS in states and states[KERNELS].state is State.RUNNING
         return ClusterSight(
             nodes=tuple(self._node(plan, states.get(plan.name)) for plan in self._order.plans),
             games=self._order.games,
             uptime_s=time.monotonic() - self._began,
             aim="a champion on every node" if self._order.until_champion else "",
-            kernels="the other kernels are compiled beside it" if kernels and kernels.state is State.RUNNING else "",
+            kernels=self._kernels.last_line if compiling and self._kernels is not None else "",
         )
 
     # ---- services ----
@@ -141,8 +142,9 @@ class LocalCluster:
             yield Service(name=plan.name, run=run, budget=BUDGET, stop_timeout_s=stop_s)
             yield Service(name=f"{plan.name} IS ASKED", run=partial(self._ask, plan))
         yield Service(name="PICTURE", run=self._draw)
-        if self._order.kernels_log is not None:
-            yield Service(name=KERNELS, run=self._compile, restart=Restart.NEVER, budget=KERNELS_BUDGET)
+        if self._kernels is not None:
+            run_kernels = partial(self._compile, self._kernels)
+            yield Service(name=KERNELS, run=run_kernels, restart=Restart.NEVER, budget=KERNELS_BUDGET)
 
     async def _live(self, plan: NodePlan, _beat: Beat) -> None:
         """A life of a node; whatever it ends with, nobody has asked for it."""
@@ -173,18 +175,8 @@ class LocalCluster:
 
         await every(LOOK_S, draw, timeout_s=LOOK_S, beat=beat)
 
-    async def _compile(self, _beat: Beat) -> None:
-        """What no game before the first net needs, by one process that takes no core from anybody."""
-        log = self._order.kernels_log
-        assert log is not None
-        child = Child(
-            KERNELS_MODULE,
-            ["--rest"],
-            log=log,
-            environment=self._order.environment,
-            grace_s=KERNELS_GRACE_S,
-            hurry=self._hurry,
-        )
+    async def _compile(self, child: Child, _beat: Beat) -> None:
+        """Compile while the nodes find each other; their first jobs wait for it."""
         if code := await child.run(lambda: None):
             raise EndedError(f"compiling ended with {exit_text(code)}: {child.last_line}")
 
@@ -250,3 +242,7 @@ class LocalCluster:
             grace_s=self._order.drain_s,
             hurry=self._hurry,
         )
+
+    def _compiler(self, log: Path) -> Child:
+        environment, hurry = self._order.environment, self._hurry
+        return Child(KERNELS_MODULE, [], log=log, environment=environment, grace_s=KERNELS_GRACE_S, hurry=hurry)

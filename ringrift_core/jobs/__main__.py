@@ -16,8 +16,10 @@ from ringrift_core.jobs.parent import end_with_parent
 from ringrift_core.jobs.selfplay import run_selfplay
 from ringrift_core.jobs.spec import AnySpec, CanarySpec, GauntletSpec, SelfplaySpec, read_spec
 from ringrift_core.jobs.stop import Stop
+from ringrift_core.kernel_cache import Part, ensure
 
 NICE = 10  # jobs give way to everything else on the machine
+WITHOUT_NET = frozenset({"heuristic", "random"})  # judges
 NO_MEMORY = "not enough memory; choose fewer slots or a smaller batch"
 NO_TORCH = "torch is not installed; install it, or play with random and heuristic, which need no net"
 
@@ -48,7 +50,8 @@ def main() -> int:
 
 
 def run(spec: AnySpec, stop: Stop) -> None:
-    """Run the job of a spec."""
+    """Run the job of a spec, once the kernels that it needs are compiled."""
+    ensure(part_of(spec), lambda _line: None, stop)
     if isinstance(spec, SelfplaySpec):
         run_selfplay(spec, stop.emit, stop)
     elif isinstance(spec, GauntletSpec):
@@ -63,6 +66,12 @@ def run(spec: AnySpec, stop: Stop) -> None:
         from ringrift_core.jobs.training import run_training  # noqa: PLC0415 - torch takes seconds to import
 
         run_training(spec, stop.emit, stop)
+
+
+def part_of(spec: AnySpec) -> Part:
+    """The kernels that a job needs: games in which no net takes part do with the first ones."""
+    models = [spec.model, *(it.model for it in spec.opponents)] if isinstance(spec, SelfplaySpec) else []
+    return Part.FIRST if models and WITHOUT_NET.issuperset(models) else Part.ALL
 
 
 def refused(reason: str) -> int:

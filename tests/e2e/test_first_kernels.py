@@ -4,13 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ringrift_core.commands.warmup import FIRST
 from ringrift_core.game.rules import jit
+from ringrift_core.kernel_cache import FIRST_GAMES
 
 GAMES = """
 import sys
 from pathlib import Path
-from ringrift_core.commands import warmup
+from ringrift_core import kernel_cache
 from ringrift_core.game.rules import jit
 from ringrift_core.jobs.selfplay import run_selfplay
 from ringrift_core.jobs.spec import SelfplaySpec
@@ -25,5 +25,5 @@ def test_games_of_the_heuristic_use_the_kernels_that_are_compiled_first(tmp_path
     done = subprocess.run(
         [sys.executable, "-P", "-c", GAMES, str(tmp_path)], capture_output=True, text=True, check=True, timeout=280
     )
-    first = [name for group in FIRST for name in group]
+    first = [name for group in FIRST_GAMES for name in group]
     assert sorted(done.stdout.split()) == sorted(first if jit.COMPILED else [])

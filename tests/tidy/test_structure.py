@@ -97,9 +97,9 @@ def test_every_module_is_used():
         "p2p.consensus.__main__",
         "p2p.doctor.__main__",
         "p2p.local_cluster.tether",
-        "ringrift_core.commands.warmup",
         "ringrift_core.evaluation.book_maker",
         "ringrift_core.jobs.__main__",
+        "ringrift_core.kernel_cache",
         "ringrift_core.registry.__main__",
     }
     imported: set[str] = set()

@@ -3,9 +3,9 @@
 `@kernel` marks a scalar function that other kernels call; `@entry` one that Python calls, which is cached on
 disk with all it calls. Kernels stand in the rules and in folders named `kernels`, which import the rules and themselves
 only. A cache folder's name is a digest of the rules, of the folder that defines the entry, of the numba version and
-of the CPU, so an edited rule or another machine never runs old code. With NUMBA_DISABLE_JIT=1 the same source
-runs as plain Python; `for_kernel` then hands out memoryviews, whose items are exact Python ints
-(a value that would not fit the array raises instead of wrapping).
+of the CPU, so an edited rule or another machine never runs old code, and two copies of the same source share what was
+compiled. With NUMBA_DISABLE_JIT=1 the same source runs as plain Python; `for_kernel` then hands out memoryviews, whose
+items are exact Python ints (a value that would not fit the array raises instead of wrapping).
 """
 
 import hashlib
@@ -23,6 +23,7 @@ import numba
 import numpy.typing as npt
 from numba import config as numba_config
 from numba import types
+from numba.core.caching import UserProvidedCacheLocator
 
 from config.environment import cache_dir
 
@@ -64,7 +65,17 @@ class Entry:
     folder: Path  # of the file that defines it
 
 
+class Locator(UserProvidedCacheLocator):  # type: ignore[misc] # numba has no types
+    """Where numba keeps an entry within our cache folder: wherever the source lies, which its name stands for."""
+
+    @classmethod
+    def get_suitable_cache_subpath(cls, py_file: str) -> str:
+        """The same for every copy of the source."""
+        return Path(py_file).parent.name
+
+
 ENTRIES: dict[str, Entry] = {}  # by name
+LOCATOR = f"{Locator.__module__}.{Locator.__name__}"
 
 
 def sources_digest(folder: Path) -> str:
@@ -118,13 +129,13 @@ def entry(signature: str, *, parallel: bool = False) -> Callable[[F], F]:
     def wrap(function: F) -> F:
         folder = Path(function.__code__.co_filename).parent
         cached = can_cache(folder)
-        before = numba_config.CACHE_DIR
+        before = numba_config.CACHE_DIR, numba_config.CACHE_LOCATOR_CLASSES
         if cached:
-            numba_config.CACHE_DIR = str(cache_folder(folder))
+            numba_config.CACHE_DIR, numba_config.CACHE_LOCATOR_CLASSES = str(cache_folder(folder)), LOCATOR
         try:
             compiled = numba.njit(nogil=True, error_model="numpy", cache=cached, parallel=parallel)(function)
         finally:
-            numba_config.CACHE_DIR = before
+            numba_config.CACHE_DIR, numba_config.CACHE_LOCATOR_CLASSES = before
         ENTRIES[function.__name__] = Entry(compiled, tuple(ARGUMENTS[name] for name in signature.split()), folder)
         return cast("F", compiled)
 
