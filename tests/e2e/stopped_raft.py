@@ -4,14 +4,17 @@ python -m tests.e2e.stopped_raft FOLDER --minutes 10
 
 Three nodes play, a core each. Games are counted before, while and after their raft processes are stopped. Workers must
 play on at 95 % of their pace or more, no job may be lost or begun anew, and when the raft processes go on every shard
-must come to lie on two nodes and be counted in the state.
+must come to lie on two nodes and be counted in the state. Of one node the process that plays is killed as soon as
+nobody leads: it must play on by itself, and its job costs one attempt.
 """
 
 import argparse
 import json
+import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep, thread_time
@@ -31,6 +34,8 @@ POLL_S = 1.0
 LOOP = 50_000  # squares, of the work that is always the same
 WARM_S = 20.0  # for jobs to load their kernels
 DELIVERED_S = 120.0  # for shards to lie on two nodes and be counted, after the raft processes go on
+PLAYED = re.compile(r"(\d+) games")
+KILLED = "c"  # whose playing process is killed
 SETTINGS = (
     f"games=[{GAME}]", "node.cores=1", "node.disk_floor_gb=0", "node.metrics_port=0", "node.health_port=0",
     "selfplay.bootstrap_games=10000000", "selfplay.bootstrap_sims=2", "jobs.stop_seconds=5",
@@ -46,19 +51,31 @@ class Pace:
     wall_s: float = 0.0
     loops: int = 0  # of work that is always the same, and what it took: how fast the machine was meanwhile
     loops_s: float = 0.0
-    _seen: dict[tuple[str, str], tuple[int, float]] = field(default_factory=dict)
+    _seen: dict[tuple[str, str], int] = field(default_factory=dict)
+    _cpu_s: dict[int, float] = field(default_factory=dict)
 
-    def look(self, node: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Take what the jobs of a node say of themselves; a job that begins anew counts from nothing."""
-        for row in rows:
-            if row["node"] != node or not row["progress"]:
-                continue
-            who = node, str(row["id"])
-            games, cpu_s = int(str(row["progress"]).split()[0]), float(str(row["cpu_s"] or 0.0))
-            before = self._seen.get(who, (games, cpu_s))
-            self.games += games - before[0] if games >= before[0] else games
-            self.cpu_s += max(0.0, cpu_s - before[1])
-            self._seen[who] = games, cpu_s
+    def look(self, node: str, status: Answer) -> None:
+        """Take what the jobs of a node say of themselves; what begins anew counts from nothing."""
+        for row in rows_of(status, "jobs"):
+            if row["node"] == node and (found := PLAYED.search(str(row["progress"]))):
+                self._take((node, str(row["id"])), int(found[1]))
+        for row in rows_of(status, "waits"):
+            if "plays on by itself" in str(row["why"]) and (found := PLAYED.search(str(row["why"]))):
+                self._take((node, ""), int(found[1]))
+
+    def _take(self, who: tuple[str, str], games: int) -> None:
+        before = self._seen.get(who, games if who[1] else 0)
+        self.games += games - before if games >= before else games
+        self._seen[who] = games
+
+    def run(self, processes: Sequence[psutil.Process]) -> None:
+        """Take what the processes of jobs have had of the processor; one that is new began after the last look."""
+        for process in processes:
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                cpu_s = times.user + times.system
+                self.cpu_s += cpu_s - self._cpu_s.get(process.pid, 0.0 if self._cpu_s else cpu_s)
+                self._cpu_s[process.pid] = cpu_s
 
     def weigh(self) -> None:
         """Do a little work that is always the same."""
@@ -107,9 +124,8 @@ class Stopped:
         pace, began = Pace(), monotonic()
         while monotonic() - began < 60 * minutes:
             for name in NAMES:
-                rows = self.cluster.ask(name).get("jobs", [])
-                assert isinstance(rows, list)
-                pace.look(name, rows)
+                pace.look(name, self.cluster.ask(name))
+            pace.run([it for name in NAMES for it in self.processes(name, "ringrift_core.jobs")])
             pace.weigh()
             sleep(POLL_S)
         pace.wall_s = monotonic() - began
@@ -117,16 +133,20 @@ class Stopped:
 
     def raft_processes(self) -> list[psutil.Process]:
         """Those of all nodes."""
+        return [it for name in NAMES for it in self.processes(name, "p2p.consensus")]
+
+    def processes(self, name: str, module: str) -> list[psutil.Process]:
+        """Those of a node that run a module."""
         found = []
-        for process in self.cluster.processes.values():
-            children = psutil.Process(process.pid).children(recursive=True)
-            found += [it for it in children if "p2p.consensus" in it.cmdline()]
+        for process in psutil.Process(self.cluster.processes[name].pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if module in process.cmdline():
+                    found.append(process)
         return found
 
     def jobs(self) -> Mapping[str, Answer]:
         """The jobs that run, by name, with what has happened to them."""
-        rows = self.cluster.ask("a", path="/jobs?status=active&kind=selfplay").get("jobs", [])
-        assert isinstance(rows, list)
+        rows = rows_of(self.cluster.ask("a", path="/jobs?status=active&kind=selfplay"), "jobs")
         details = [self.cluster.ask("a", path=f"/jobs/{row['id']}") for row in rows]
         names = ("status", "node", "fence", "attempts", "losses")
         return {str(it["id"]): {name: it[name] for name in names} for it in details}
@@ -144,16 +164,16 @@ class Stopped:
         found: dict[str, int] = {}
         for name in NAMES:
             folder = NodeFolder(self.cluster.folder / name)
-            here = {path.name for place in (folder.shards(GAME), folder.fetched_shards(GAME)) for path in shards_in(place)}
+            here = {
+                path.name for place in (folder.shards(GAME), folder.fetched_shards(GAME)) for path in shards_in(place)
+            }
             for shard in here:
                 found[shard] = found.get(shard, 0) + 1
         return found
 
     def counted(self) -> int:
         """The games that the state knows."""
-        games = self.cluster.ask("a").get("games", [])
-        assert isinstance(games, list)
-        return sum(int(it["games"]) for it in games)
+        return sum(int(str(it["games"])) for it in rows_of(self.cluster.ask("a"), "games"))
 
     def delivered(self, shards: Mapping[str, int]) -> float | None:
         """Seconds until all those lie on two nodes and are counted; None when that takes too long."""
@@ -165,15 +185,23 @@ class Stopped:
             sleep(POLL_S)
         places = self.places()
         alone = [name for name in shards if places.get(name, 0) < 2]
-        self.faults.append(f"{len(alone)} shards lie on one node; {self.counted()} games of {sum(shards.values())} count")
+        self.faults.append(
+            f"{len(alone)} shards lie on one node; {self.counted()} games of {sum(shards.values())} count"
+        )
         return None
 
 
 def playing(found: Sequence[Answer]) -> bool:
     """Whether three vote and each node plays."""
-    rows = found[0].get("jobs", [])
+    nodes = {it["node"] for it in rows_of(found[0], "jobs")}
+    return agreed(found) and found[0]["voters"] == list(NAMES) and nodes == set(NAMES)
+
+
+def rows_of(answer: Answer, name: str) -> list[Answer]:
+    """A list of an answer; none where it has none."""
+    rows = answer.get(name, [])
     assert isinstance(rows, list)
-    return agreed(found) and found[0]["voters"] == list(NAMES) and {it["node"] for it in rows} == set(NAMES)
+    return rows
 
 
 def run(folder: Path, minutes: float) -> Answer:
@@ -192,6 +220,8 @@ def run(folder: Path, minutes: float) -> Answer:
         try:
             for process in processes:
                 process.send_signal(signal.SIGSTOP)
+            for process in stopped.processes(KILLED, "ringrift_core.jobs"):
+                process.kill()
             during = stopped.measured(minutes)
             refused = cluster.ask("a", "POST", "/admin/halt", {})
         finally:
@@ -236,8 +266,14 @@ def judged(stopped: Stopped, before: Pace, during: Pace, after: Pace) -> Answer:
 
 
 def changed(before: Mapping[str, Answer], after: Mapping[str, Answer]) -> list[str]:
-    """Jobs that were lost, given up or begun anew."""
-    return [f"{name}: {it}, now {after.get(name)}" for name, it in before.items() if after.get(name) != it]
+    """Jobs that were lost, given up or begun anew; the killed one must have failed once."""
+    found = []
+    for name, it in before.items():
+        now = after.get(name, {})
+        failed = it["node"] == KILLED and (now.get("attempts"), now.get("losses")) == (1, it["losses"])
+        if now != it and not failed:
+            found.append(f"{name}: {it}, now {now}")
+    return found
 
 
 def main() -> int:
