@@ -263,9 +263,7 @@ class NodeShell:
 def peer_watch(pipeline: Pipeline) -> PeerWatch:
     """What looks at the peers that a node was told."""
     node, consensus = pipeline.settings.node, pipeline.consensus
-    return PeerWatch(
-        node.node_id, strangers(node.peers, own_addresses(node)), lambda: consensus.state.cluster_id or ""
-    )
+    return PeerWatch(node.node_id, strangers(node.peers, own_addresses(node)), lambda: consensus.state.cluster_id or "")
 
 
 async def _until(pipeline: Pipeline, wish: NodeWish, stop: Stop) -> None:

@@ -35,7 +35,8 @@ class Cluster:
         """A life of a node, which knows some others and has settings of its own."""
         words = [sys.executable, "-P", "-m", module, "--node-id", name, "--port", str(self.ports[name])]
         words += ["--data-dir", str(self.folder / name)]
-        words += [word for setting in (*self.settings, *own) for word in ("--set", setting)]
+        settings = {setting.partition("=")[0]: setting for setting in (*self.settings, *own)}
+        words += [word for setting in settings.values() for word in ("--set", setting)]
         if peers:
             words += ["--peers", ",".join(f"127.0.0.1:{self.ports[peer]}" for peer in peers)]
         with (self.folder / f"{name}.log").open("ab") as log:

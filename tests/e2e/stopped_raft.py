@@ -38,7 +38,7 @@ PLAYED = re.compile(r"(\d+) games")
 KILLED = "c"  # whose playing process is killed
 SETTINGS = (
     f"games=[{GAME}]", "node.cores=1", "node.disk_floor_gb=0", "node.metrics_port=0", "node.health_port=0",
-    "selfplay.bootstrap_games=10000000", "selfplay.bootstrap_sims=2", "jobs.stop_seconds=5",
+    "selfplay.bootstrap_games=10000000", "selfplay.bootstrap_sims=0", "jobs.stop_seconds=5",
 )  # fmt: skip
 
 
