@@ -69,6 +69,7 @@ STEP_TIMEOUT_S = 120.0  # of one look; disks are slow at times
 ROLLBACK_S = 5.0  # between two looks at the canary games; each costs some milliseconds
 CHECK_S = 30.0  # between two comparisons of canonical digests
 CLEAN_S = 300.0
+UNHEARD = "it has not said yet how it is"
 HEARD_S = 20.0  # a node that has been silent for longer is not made a voter
 
 logger = logging.getLogger(__name__)
@@ -163,6 +164,7 @@ class Pipeline:
         self._work = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
+        self.standing.resources = await asyncio.to_thread(self._resources.look)  # its first word says how it is
         for leftover in await self._launcher.sweep():
             logger.warning("ended what an earlier life had left: job %s, processes %s", leftover.name, leftover.pids)
         for finding in await asyncio.to_thread(self.installer.repair, self.clock()):
@@ -296,7 +298,9 @@ class Pipeline:
 
     def unfit(self, state: ClusterState, at: float) -> Mapping[str, str]:
         """Nodes that get no jobs now, and why; `at` is monotonic seconds. This node is never silent to itself."""
-        found = {**self.sightings.unfit(state), **self._reaper.silent(state, at)}
+        heard = {node for node, it in self.sightings.latest.items() if is_session(state, node, it.report.session)}
+        found = dict.fromkeys(state.members.keys() - heard, UNHEARD)
+        found |= {**self.sightings.unfit(state), **self._reaper.silent(state, at)}
         found.pop(self.identity.node, None)
         if self._unfit:
             found[self.identity.node] = self._unfit
@@ -491,3 +495,9 @@ class Pipeline:
 
     def _client(self, name: str) -> str:
         return f"{self.identity.node}/{self.identity.session}/{name}"
+
+
+def is_session(state: ClusterState, node: str, session: int) -> bool:
+    """Whether a node is a member, in that life."""
+    member = state.members.get(node)
+    return member is not None and member.session == session

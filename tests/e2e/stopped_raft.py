@@ -38,7 +38,7 @@ PLAYED = re.compile(r"(\d+) games")
 KILLED = "c"  # whose playing process is killed
 SETTINGS = (
     f"games=[{GAME}]", "node.cores=1", "node.disk_floor_gb=0", "node.metrics_port=0", "node.health_port=0",
-    "selfplay.bootstrap_games=10000000", "selfplay.bootstrap_sims=0", "jobs.stop_seconds=5",
+    "selfplay.bootstrap_games=10000000", "selfplay.bootstrap_sims=2", "jobs.stop_seconds=5",
 )  # fmt: skip
 
 
@@ -70,11 +70,12 @@ class Pace:
 
     def run(self, processes: Sequence[psutil.Process]) -> None:
         """Take what the processes of jobs have had of the processor; one that is new began after the last look."""
+        first = not self._cpu_s
         for process in processes:
             with suppress(psutil.Error):
                 times = process.cpu_times()
                 cpu_s = times.user + times.system
-                self.cpu_s += cpu_s - self._cpu_s.get(process.pid, 0.0 if self._cpu_s else cpu_s)
+                self.cpu_s += cpu_s - self._cpu_s.get(process.pid, cpu_s if first else 0.0)
                 self._cpu_s[process.pid] = cpu_s
 
     def weigh(self) -> None:
