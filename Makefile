@@ -43,6 +43,9 @@ soak: $(VENV)/dev.stamp  ## property tests with far more games, hostile bytes, a
 	$(BIN)/python -m tests.e2e.loop_killer $(OUT)/killed-loop --kills 50
 	rm -rf $(OUT)/killed-cluster
 	$(BIN)/python -m tests.e2e.cluster_killer $(OUT)/killed-cluster --kills 100
+	rm -rf $(OUT)/peer-lists $(OUT)/stopped-raft
+	$(BIN)/python -m tests.e2e.peer_lists $(OUT)/peer-lists
+	$(BIN)/python -m tests.e2e.stopped_raft $(OUT)/stopped-raft --minutes 10
 
 fmt: $(VENV)/dev.stamp  ## format and fix what can be fixed
 	$(BIN)/ruff format .

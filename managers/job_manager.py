@@ -44,6 +44,7 @@ GIB = 1 << 30
 BACKOFF_DOUBLINGS_MAX = 10
 BACKOFF_MAX_S = 86_400.0
 PAUSE_LEAST_S = 1.0  # before a job that the machine has hindered is given back
+OWN = "own-"  # begins the names of jobs that no state knows; whoever runs them removes their folders
 FOLDERS_KEPT = 50  # of ended jobs, for whoever wants to look
 OnReport = Callable[[Job, Report], None]
 
@@ -59,6 +60,7 @@ class Running:
     task: asyncio.Task[None]
     bringing: asyncio.Task[None] | None = None  # what it needs from other nodes
     child: Child | None = None
+    ended: bool = False  # its process has, and the state is being told
     stopping: str = ""  # why it is being stopped; nothing is proposed for it then
     progress: dict[str, object] = field(default_factory=dict)  # its latest report of each kind, merged
 
@@ -69,6 +71,34 @@ class NodeIdentity:
 
     node: str
     session: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlace:
+    """Where jobs run: a life of a node, its settings, its folder."""
+
+    node: str
+    session: int
+    settings: Settings
+    folder: NodeFolder
+
+    async def order(self, job: Job, cores: int) -> Order:
+        """What the launcher is told of a job; its folders are there by then. StorageError when they cannot be made."""
+        kept = self.folder
+        spec = spec_of(job, kept, cores=cores, seed=self.settings.seed)
+        folders = (kept.shards(job.game), kept.fetched_shards(job.game), kept.results(job.game), kept.job(job.id))
+        for path in folders:
+            await asyncio.to_thread(make_folder, path)
+        memory_gb = getattr(self.settings.jobs.memory_gb_max, job.kind)
+        return Order(
+            name=job.id,
+            fence=job.fence,
+            kind=job.kind,
+            spec=spec.model_dump_json().encode(),
+            folder=kept.job(job.id),
+            cores=cores,
+            memory_bytes_max=int(memory_gb * GIB),
+        )
 
 
 class JobManager:
@@ -91,6 +121,7 @@ class JobManager:
         self._proposer_of = proposer_of
         self._on_report = on_report
         self.inputs: JobInputs = NothingToBring()  # put here before the first job, by who has others
+        self.resting = ""  # why selfplay rests here, put here by who knows; "" when it does not
         self._running: dict[str, Running] = {}
         self._numbers = count(1)
         self._closing = False
@@ -120,7 +151,7 @@ class JobManager:
             return ()
         ended = [
             path for path in self._folder.jobs.iterdir()
-            if path.name not in state.jobs.active and path.name not in self._running
+            if path.name not in state.jobs.active and path.name not in self._running and not path.name.startswith(OWN)
         ]  # fmt: skip
         order = {name: number for number, name in enumerate(state.jobs.finished)}
         ended.sort(key=lambda path: order.get(path.name, -1))
@@ -140,10 +171,12 @@ class JobManager:
                 self._stop(running, "it is not this node's job any more", group)
             elif state.halt is not None:
                 self._stop(running, f"halted by {state.halt.by}", group)
+            elif self.resting and job.kind == "selfplay":
+                self._stop(running, self.resting, group)
         if self._closing or state.halt is not None:
             return
         for name, job in mine.items():
-            if name not in self._running:
+            if name not in self._running and not (self.resting and job.kind == "selfplay"):
                 cores = max(1, min(job.cores, state.members[self._identity.node].cores))
                 self._running[name] = Running(job, cores, group.create_task(self._work(name), name=name))
 
@@ -198,6 +231,7 @@ class JobManager:
                 await proposer.propose(Start(job=name, fence=job.fence))
             done = await self._listen(running, child, proposer)
             ending = await child.wait()
+            running.ended = True
             await self._ended(running, ending, done, proposer)
         finally:
             if running.stopping and job.id in self._running:
@@ -222,20 +256,8 @@ class JobManager:
         job, cores = running.job, running.cores
         if cores < job.cores:
             logger.warning("job %s asks for %d cores; it gets the %d of this node", job.id, job.cores, cores)
-        spec = spec_of(job, self._folder, cores=cores, seed=self._settings.seed)
-        kept = self._folder
-        folders = (kept.shards(job.game), kept.fetched_shards(job.game), kept.results(job.game), kept.job(job.id))
-        for path in folders:
-            await asyncio.to_thread(make_folder, path)
-        memory_gb = getattr(self._settings.jobs.memory_gb_max, job.kind)
-        return Order(
-            name=job.id,
-            fence=job.fence,
-            kind=job.kind,
-            spec=spec.model_dump_json().encode(),
-            folder=self._folder.job(job.id),
-            cores=cores,
-            memory_bytes_max=int(memory_gb * GIB),
+        return await JobPlace(self._identity.node, self._identity.session, self._settings, self._folder).order(
+            job, cores
         )
 
     async def _listen(self, running: Running, child: Child, proposer: Proposer) -> Report | None:

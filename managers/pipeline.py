@@ -28,7 +28,7 @@ from managers.dispatcher import Dispatcher
 from managers.event_journal import EventJournal
 from managers.feedback_loop_controller import FeedbackLoopController
 from managers.gpu_probe import GpuProbe
-from managers.job_manager import JobManager, NodeIdentity, OnReport
+from managers.job_manager import JobManager, JobPlace, NodeIdentity, OnReport
 from managers.job_reaper import JobReaper
 from managers.manual_promotion import ManualPromotion
 from managers.manual_rollback import ManualRollback
@@ -38,6 +38,7 @@ from managers.node_events import NodeEvents
 from managers.node_folder import NodeFolder
 from managers.office import Office
 from managers.own_record import OwnRecord, join_of
+from managers.own_selfplay import OwnSelfplay
 from managers.ports import Launcher, LedConsensus, Report
 from managers.promotion_controller import PromotionController
 from managers.promotion_desk import PromotionDesk
@@ -68,6 +69,7 @@ STEP_TIMEOUT_S = 120.0  # of one look; disks are slow at times
 ROLLBACK_S = 5.0  # between two looks at the canary games; each costs some milliseconds
 CHECK_S = 30.0  # between two comparisons of canonical digests
 CLEAN_S = 300.0
+UNHEARD = "it has not said yet how it is"
 HEARD_S = 20.0  # a node that has been silent for longer is not made a voter
 
 logger = logging.getLogger(__name__)
@@ -85,7 +87,7 @@ class Duty:
 
 EVERYTHING = Duty()
 EVALUATION = Duty(  # gauntlets, shadow tournaments, promotions, rollbacks: nothing is learned
-    without=frozenset({"QUEUE_POPULATOR", "TRAINING_COORDINATOR", "DATA_COUNTER"}),
+    without=frozenset({"QUEUE_POPULATOR", "TRAINING_COORDINATOR", "DATA_COUNTER", "OWN_SELFPLAY"}),
     kinds=frozenset({"gauntlet", "canary"}),
 )
 REQUESTS = Duty(  # what people ask for, and nothing by itself
@@ -141,6 +143,8 @@ class Pipeline:
         self._events = NodeEvents(router, settings.node.node_id, time.monotonic)
         self.jobs = JobManager(self.identity, settings, folder, launcher, self.proposer, self._reported)
         self._launcher = launcher
+        place = JobPlace(settings.node.node_id, own.session, settings, folder)
+        self.own_selfplay = OwnSelfplay(place, launcher, self.jobs, lambda: not self._unfit, time.monotonic)
         self._reaper = JobReaper(settings)
         self.sightings = Sightings()  # what other nodes tell this one while it leads
         self._resources = ResourceWatch(settings, folder.root, GpuProbe(time.monotonic, visible=visible_gpus()))
@@ -160,6 +164,7 @@ class Pipeline:
         self._work = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
+        self.standing.resources = await asyncio.to_thread(self._resources.look)  # its first word says how it is
         for leftover in await self._launcher.sweep():
             logger.warning("ended what an earlier life had left: job %s, processes %s", leftover.name, leftover.pids)
         for finding in await asyncio.to_thread(self.installer.repair, self.clock()):
@@ -178,6 +183,7 @@ class Pipeline:
         await self._stack.__aexit__(kind, error, trace)
 
     async def _give_back(self) -> None:
+        await self.own_selfplay.end()
         await self.jobs.close(self.consensus.state)
 
     def proposer(self, name: str) -> Proposer:
@@ -232,6 +238,7 @@ class Pipeline:
             self._service("MODEL_DISTRIBUTION", self._install),
             self._service("DATA_COUNTER", self._count),
             self._service("RESOURCE_WATCH", self._watch),
+            self._service("OWN_SELFPLAY", self._play_on),
             Service(name="PROMOTION_DESK", run=self._serve_requests),
         ]
         return [service for service in services if service.name not in self.duty.without]
@@ -291,11 +298,25 @@ class Pipeline:
 
     def unfit(self, state: ClusterState, at: float) -> Mapping[str, str]:
         """Nodes that get no jobs now, and why; `at` is monotonic seconds. This node is never silent to itself."""
-        found = {**self.sightings.unfit(state), **self._reaper.silent(state, at)}
+        heard = {node for node, it in self.sightings.latest.items() if is_session(state, node, it.report.session)}
+        found = dict.fromkeys(state.members.keys() - heard, UNHEARD)
+        found |= {**self.sightings.unfit(state), **self._reaper.silent(state, at)}
         found.pop(self.identity.node, None)
-        if self.standing.resources is not None and self.standing.resources.unfit:
-            found[self.identity.node] = self.standing.resources.unfit
+        if self._unfit:
+            found[self.identity.node] = self._unfit
         return found
+
+    @property
+    def _unfit(self) -> str:
+        """Why this machine has no room for jobs; "" when it has, or nobody has looked yet."""
+        return "" if self.standing.resources is None else self.standing.resources.unfit
+
+    async def _play_on(self, beat: Beat) -> None:
+        async def look() -> None:
+            await self.own_selfplay.look(self.consensus.state, self.consensus.trouble, self._work)
+            self.standing.waits["OWN_SELFPLAY"] = self.own_selfplay.waits
+
+        await self._every(look, beat, wake=False)
 
     def _on_duty(self, state: ClusterState) -> ClusterState:
         """The state without the queued jobs that this node does not start."""
@@ -474,3 +495,9 @@ class Pipeline:
 
     def _client(self, name: str) -> str:
         return f"{self.identity.node}/{self.identity.session}/{name}"
+
+
+def is_session(state: ClusterState, node: str, session: int) -> bool:
+    """Whether a node is a member, in that life."""
+    member = state.members.get(node)
+    return member is not None and member.session == session

@@ -50,6 +50,7 @@ class StatusBoard:
         self.addresses: tuple[str, ...] = ()  # where the node listens
         self.seen: Callable[[], Seen] = lambda: NOTHING  # put here by who hears other nodes
         self.voters: Callable[[], tuple[str, ...]] = tuple  # the same by who knows who votes
+        self.remarks: Callable[[], tuple[str, ...]] = tuple  # the same by who knows what a person should mend
         self._maker = ThreadPoolExecutor(1, "status")
         self.status, self.content = _made(self._sight())
         pipeline.consensus.on_applied(self._applied)
@@ -115,7 +116,7 @@ class StatusBoard:
             seen=self.seen(),
             voters=self.voters(),
             addresses=self.addresses,
-            notes=self._notes,
+            notes=(*self.remarks(), *self._notes),
         )
 
     def _applied(self, _before: ClusterState, after: ClusterState, result: Result) -> None:

@@ -53,9 +53,12 @@ from p2p.identity.envelope import Verifier
 from p2p.identity.member_keys import MemberKeys
 from p2p.identity.node_key import NodeKey
 from p2p.keeping import keeping
+from p2p.membership.addresses import own_addresses, strangers
 from p2p.membership.bootstrap import Entry
 from p2p.membership.coming import Arrival, come_in
 from p2p.membership.kept import Facts
+from p2p.membership.peer_calls import PeerCalls
+from p2p.membership.peer_watch import PeerWatch
 from p2p.mesh import Mesh, wall
 from p2p.node_door import NodeDoor
 from p2p.orchestrator import whole_node
@@ -167,6 +170,8 @@ class NodeShell:
             pid=os.getpid(),
         )
         self.board.seen, self.board.voters = node.mesh.seen, node.mesh.voters
+        self._peers = peer_watch(pipeline)
+        self.board.remarks = lambda: self._peers.remarks
         self._forwarder = node.mesh.forwarder()
         self._door = NodeDoor(pipeline, self.board, lambda: self._shell, provenance)
         self._streams = EventStreams(pipeline.journal)
@@ -193,6 +198,8 @@ class NodeShell:
                     self._screen.say(f"halted by {halt.by}: {halt.reason}; `ringrift loop --resume` goes on")
                 rng = np.random.default_rng(pipeline.identity.session)
                 services = [board, kept.service, watch.service, *self._node.mesh.services]
+                if pipeline.settings.node.peers:
+                    services.append(Service(name="PEERS", run=self._watch_peers, progress_s=10 * REFRESH_TIMEOUT_S))
                 async with Supervisor(services, rng) as self._shell:
                     await _until(pipeline, wish, stop)
         finally:
@@ -229,6 +236,10 @@ class NodeShell:
         }
         return forwarded(handlers, self._forwarder)
 
+    async def _watch_peers(self, beat: Beat) -> None:
+        async with PeerCalls(self._access.credentials.cluster) as calls:
+            await self._peers.run(calls, beat)
+
     def _services(self) -> list[ServiceStatus]:
         mine = [] if self._shell is None else self._shell.status().values()
         return [*self._pipeline.supervisor.status().values(), *mine]
@@ -247,6 +258,12 @@ class NodeShell:
             self._screen.show(self.board.status)
 
         await every(REFRESH_S, look, timeout_s=REFRESH_TIMEOUT_S, beat=beat)
+
+
+def peer_watch(pipeline: Pipeline) -> PeerWatch:
+    """What looks at the peers that a node was told."""
+    node, consensus = pipeline.settings.node, pipeline.consensus
+    return PeerWatch(node.node_id, strangers(node.peers, own_addresses(node)), lambda: consensus.state.cluster_id or "")
 
 
 async def _until(pipeline: Pipeline, wish: NodeWish, stop: Stop) -> None:

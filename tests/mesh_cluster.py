@@ -25,16 +25,18 @@ Answer = dict[str, object]
 class Cluster:
     """Nodes by name; a port and the one after it belong to each."""
 
-    def __init__(self, folder: Path, names: str) -> None:
+    def __init__(self, folder: Path, names: str, settings: Sequence[str] = SETTINGS) -> None:
         self.folder = folder
+        self.settings = settings
         self.ports = dict(zip(names, paired_ports(len(names)), strict=True))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, peers: str = "") -> None:
-        """A life of a node, which knows some others."""
-        words = [sys.executable, "-P", "-m", "p2p", "--node-id", name, "--port", str(self.ports[name])]
+    def start(self, name: str, peers: str = "", *own: str, module: str = "p2p") -> None:
+        """A life of a node, which knows some others and has settings of its own."""
+        words = [sys.executable, "-P", "-m", module, "--node-id", name, "--port", str(self.ports[name])]
         words += ["--data-dir", str(self.folder / name)]
-        words += [word for setting in SETTINGS for word in ("--set", setting)]
+        settings = {setting.partition("=")[0]: setting for setting in (*self.settings, *own)}
+        words += [word for setting in settings.values() for word in ("--set", setting)]
         if peers:
             words += ["--peers", ",".join(f"127.0.0.1:{self.ports[peer]}" for peer in peers)]
         with (self.folder / f"{name}.log").open("ab") as log:

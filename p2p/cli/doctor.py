@@ -45,7 +45,7 @@ def doctor(
     settings, said = settings_said(
         lambda wished: settings_of(config, profile, assignments or [], wished, None, node_conf), data_dir
     )
-    asked = settings.node.peers if peers is None else peers_of(peers)
+    asked = None if peers is None else peers_of(peers)
     findings = judged(gathered(settings, said, asked, process_environment(), now_s))
     failed = any(it.level is Level.FAIL for it in findings)
     if as_json:

@@ -116,7 +116,7 @@ class FollowingConsensus(Replica[ClusterState, Result], LedConsensus[ClusterStat
     def trouble(self) -> str:
         """Why the state cannot be written to; "" as far as is known. To be asked on the loop's thread."""
         silent_s = asyncio.get_running_loop().time() - self._reach.since_s
-        if silent_s < SILENT_S:
+        if silent_s < SILENT_S or not self._reach.missed:  # a question without news takes longer than that
             return ""
         missed = [f"{node} ({why})" for node, why in self._reach.missed.items()]
         shown = ", ".join(missed[:NAMED_MAX]) or ", ".join(self.voters[:NAMED_MAX]) or "none is known"

@@ -20,13 +20,17 @@ from p2p.identity.credentials import load_credentials
 def gathered(
     settings: Settings,
     said: SettingsFacts,
-    peers: Sequence[str],
+    peers: Sequence[str] | None,
     environment: Mapping[str, str],
     now_s: Callable[[], float],
 ) -> Facts:
-    """Everything that can be found out about this machine, a node with these settings, and its peers."""
+    """Everything that can be found out about this machine, a node with these settings, and other nodes.
+
+    `peers` are their addresses, None for those in the settings, of the node that works in the folder if one does.
+    """
     folder = settings.node.data_dir.absolute()
-    held = node_probe.is_held(NodeFolder(folder).log)
+    paths = NodeFolder(folder)
+    held = any(node_probe.is_held(it) for it in (paths.owner, paths.log))  # only a cluster of one holds its log
     running, apart_s = node_probe.running_found(folder) if held else (None, None)
     works = running is not None and running.pid is not None and not running.trouble
     if running is not None and running.pid is not None and works:
@@ -45,7 +49,12 @@ def gathered(
         tokens=node_probe.tokens_found(settings, environment),
         running=running,
         folder=machine_probe.folder_found(folder, held=held),
-        peers=peers_found(peers, now_s, tls=listening.tls, token=_cluster_token(settings, environment)),
+        peers=peers_found(
+            settings.node.peers if peers is None else peers,
+            now_s,
+            tls=listening.tls,
+            token=_cluster_token(settings, environment),
+        ),
     )
 
 
@@ -75,5 +84,5 @@ def judged(facts: Facts) -> tuple[Finding, ...]:
         *(node_checks.check_token(token, facts.listening) for token in facts.tokens),
         node_checks.check_tls(facts.listening),
         node_checks.check_running(facts.running),
-        *node_checks.check_peers(facts.peers),
+        *node_checks.check_peers(facts.peers, "" if facts.running is None else facts.running.cluster),
     )

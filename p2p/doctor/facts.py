@@ -117,6 +117,8 @@ class RunningFacts(Fact):
     node_id: str = ""
     health: str = ""
     reasons: tuple[str, ...] = ()
+    cluster: str = ""  # the id of its cluster
+    waits: str = ""  # what for, where it is in none yet
     trouble: str = ""  # why it does not answer
 
 

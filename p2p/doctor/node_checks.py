@@ -96,6 +96,9 @@ def check_running(facts: RunningFacts | None) -> Finding:
         return fail("node", f"{name} does not answer: {facts.trouble}", "look into logs/coordination.log; restart it")
     if facts.health == "failing":
         return fail("node", f"{name} is failing: {'; '.join(facts.reasons)}", "look into logs/coordination.log")
+    if facts.waits:
+        advice = "start the others, or mend what it names; a cluster that it never comes into: voters forget-id"
+        return warn("node", f"{name} is in no cluster yet: it waits {facts.waits}", advice)
     if facts.health == "halted":
         return warn("node", f"{name} is halted", "ringrift loop --resume --data-dir DIR, with its folder, goes on")
     if facts.reasons:
@@ -148,10 +151,10 @@ def check_peer(facts: PeerFacts) -> Finding:
     return ok(name, f"answers{f', {facts.health}' if facts.health else ''}")
 
 
-def check_peers(facts: Sequence[PeerFacts]) -> list[Finding]:
-    """Each of them, and whether they are in one cluster."""
+def check_peers(facts: Sequence[PeerFacts], own: str = "") -> list[Finding]:
+    """Each of them, and whether they are in one cluster; `own` is that of the node that works in the folder."""
     found = [check_peer(peer) for peer in facts]
-    clusters: dict[str, list[str]] = {}
+    clusters: dict[str, list[str]] = {own: ["this node"]} if own else {}
     for peer in facts:
         if peer.cluster:
             clusters.setdefault(peer.cluster, []).append(peer.address)

@@ -67,6 +67,8 @@ def running_found(folder: Path) -> tuple[RunningFacts, float | None]:
             "node_id": str(status.get("node_id") or status.get("node") or ""),
             "health": str(health.get("status", "")),
             "reasons": tuple(reasons),
+            "cluster": str(status.get("cluster_id") or ""),
+            "waits": str(status.get("waits_for") or ""),
         }
     )
     apart = status.get("clock_apart_s")

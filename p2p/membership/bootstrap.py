@@ -313,6 +313,9 @@ class Bootstrap:
             why = "this one has adopted " + wanted[0] if self.adopted is not None else "they are never merged"
             self.waits_for = f"for a person: peers are in {found}; {why} (ringrift-p2p doctor)"
             return []
+        if free and self._unasked:  # who has not answered yet may be in another cluster
+            self.waits_for = "for its peers to answer"
+            return []
         if free:
             member = next(node for node, card in cards.items() if card.cluster_id == wanted[0])
             return self._keep(Adoption(cluster_id=wanted[0], proposer=member))
@@ -340,8 +343,7 @@ class Bootstrap:
     def _may_propose(self, cards: Mapping[str, Card], now: float) -> bool:
         """Whether it is this node's turn to propose an id."""
         blank = sorted({self.wish.node} | {node for node, card in cards.items() if card.adopted is None})
-        unasked = [peer for peer in self._peers.values() if peer.heard_s is None and not peer.missed]
-        if len(blank) < self.wish.expect or unasked:
+        if len(blank) < self.wish.expect or self._unasked:
             self._turn.since_s = None
             self.waits_for = (
                 f"for {self.wish.expect} nodes that are in no cluster; there are {len(blank)}: {', '.join(blank)}"
@@ -357,6 +359,11 @@ class Bootstrap:
         rank += any(peer.heard_s is None for peer in self._peers.values())  # it may be about to come
         turn_s = 0.0 if rank == 0 else (rank + self.wish.chance / 2) * self.timing.turn_s
         return now - self._turn.since_s >= turn_s
+
+    @property
+    def _unasked(self) -> bool:
+        """Whether there are peers that have neither answered nor been missed."""
+        return any(peer.heard_s is None and not peer.missed for peer in self._peers.values())
 
     def _enter(self, entry: Entry) -> list[Effect]:
         self.entered = entry

@@ -303,6 +303,18 @@ def test_trouble_names_the_voters_that_were_not_reached_and_for_how_long(monkeyp
     asyncio.run(run())
 
 
+def test_a_cluster_in_which_nothing_happens_is_no_trouble(monkeypatch: pytest.MonkeyPatch):
+    """A question without news is answered later than silence would be trouble."""
+
+    async def run() -> None:
+        monkeypatch.setattr("p2p.consensus.following.SILENT_S", 0.0)
+        async with voters("v1") as found, following(found) as follower:
+            await caught_up(follower, found)
+            assert follower.trouble == ""
+
+    asyncio.run(run())
+
+
 def test_without_a_voter_a_node_does_not_begin():
     async def run() -> None:
         async with voters("v1") as found:
