@@ -174,6 +174,7 @@ class Node:
         self.kept = kept
         self.key = key
         self.cluster_id = ""
+        self._works = False  # there is a pipeline
         self._new_id = secrets.token_hex(16)  # of the cluster that it founds, if it does
         self._kept_contacts: tuple[Contact, ...] = ()
         self._contacts: dict[str, tuple[str, ...]] = {}  # addresses by node, of those whom it knows without a state
@@ -191,6 +192,7 @@ class Node:
             read_back=self.journal.read_back,
             following=self._following,
             cluster_id=lambda: self.cluster_id,
+            moved=self._moved,
         )
 
     def comes_in(self, kind: Kind) -> bool:
@@ -248,6 +250,7 @@ class Node:
             self.exchange.serve(pipeline)
             self.mesh = Mesh(pipeline, self.seat, self.exchange, self.calls)
             async with pipeline:
+                self._works = True
                 yield
 
     def _mesh(self, pipeline: Pipeline) -> Sequence[Service]:
@@ -276,6 +279,11 @@ class Node:
         if found and found != self._kept_contacts:
             await keep_contacts(self.kept, found)
             self._kept_contacts = found
+
+    def _moved(self) -> None:
+        """An office that was won is taken at once, not at the next look: until then nobody decides anything."""
+        if self._works:
+            self.pipeline.wake()
 
     def _following(self, state: ClusterState | None) -> ClusterEngine:
         """What follows the voters of a state; without one the contacts that the node came in by."""

@@ -1,4 +1,4 @@
-"""A cluster of three that learns and whose nodes are killed: nothing is lost, nothing is done twice, somebody leads soon.
+"""A cluster of three that learns and is killed: nothing is lost, nothing is done twice, somebody leads again soon.
 
     python -m tests.e2e.cluster_killer FOLDER --kills 100 --seed 1
 
@@ -49,9 +49,16 @@ VICTIMS = ("leader",) * 12 + ("worker",) * 5 + ("all",) * 3
 INSTANTS = (
     *("selfplay",) * 3, *("training",) * 5, *("gauntlet",) * 5, *("verdict",) * 4, *("promotion",) * 2, "time",
 )  # fmt: skip
-MOMENT_S: Mapping[str, float] = {"selfplay": 2, "training": 4, "gauntlet": 4, "verdict": 0.2, "promotion": 0.5, "time": 5}
-PATIENCE_S = 30.0  # for an instant to come; then the kill comes without it
-AWAY_S = 2.0  # at most, before a killed node is started again
+MOMENT_S: Mapping[str, float] = {
+    "selfplay": 2,
+    "training": 4,
+    "gauntlet": 4,
+    "verdict": 0.2,
+    "promotion": 0.5,
+    "time": 5,
+}
+PATIENCE_S = 25.0  # for an instant to come; then the kill comes without it
+AWAY_S = 1.0  # at most, before a killed node is started again
 STUCK_S = 60.0  # without a write is a fault
 PAUSE_S = 0.03
 UP_S = 90.0
@@ -258,7 +265,9 @@ class Killer:
         """Let the cluster make progress, come to rest, and compare everything."""
         self.ordered("resume")
         self.watch.forget()
-        if not self.watch.until(lambda _, news: sum(it["type"] == "WORK_STARTED" for it in news) > len(NAMES), PROGRESS_S):
+        if not self.watch.until(
+            lambda _, news: sum(it["type"] == "WORK_STARTED" for it in news) > len(NAMES), PROGRESS_S
+        ):
             self.ledger.faults.append(f"no job began within {PROGRESS_S:g} s after the last kill")
         self.ordered("halt")
         found = self._at_rest()
@@ -312,9 +321,9 @@ class Killer:
         while True:
             found = {}
             for name in NAMES:
-                row: Any = dict(self.status(name).get("champions") or {}).get(GAME)
+                champions: Any = self.status(name).get("champions") or {}
                 path = self._folder / name / "models" / f"canonical_{GAME}.pth"
-                found[name] = (row and row["sha256"], digest_of(path))
+                found[name] = (champions.get(GAME, {}).get("sha256"), digest_of(path))
             if set(found.values()) == {(champion, champion)}:
                 return
             if monotonic() > until:
@@ -348,7 +357,9 @@ def run(folder: Path, kills: int, seed: int, planted: str, instants: Sequence[st
         killer.close()
     told, ledger = killer.told, killer.ledger
     times = sorted(told.first_writes_s)
-    first = {"kills": len(times), "p50": round(statistics.median(times), 2), "max": round(times[-1], 2)} if times else {}
+    first = (
+        {"kills": len(times), "p50": round(statistics.median(times), 2), "max": round(times[-1], 2)} if times else {}
+    )
     ends = {end: sum(it.status == end for it in ledger.jobs.values()) for end in sorted(ENDED)}
     return {
         "seed": seed, "kills": number, "nodes_killed": told.nodes, "took_s": round(monotonic() - began),

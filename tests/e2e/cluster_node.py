@@ -23,7 +23,7 @@ from p2p.cli.node import main
 from tests.e2e.easy_gate import ease
 
 PLANTED = "RINGRIFT_PLANTED"
-JOB_COMMAND = (sys.executable, "-m", "tests.e2e.cluster_job")
+OWN_JOBS = {"command": (sys.executable, "-m", "tests.e2e.cluster_job")}
 
 
 def plant(bugs: Collection[str]) -> None:
@@ -57,8 +57,8 @@ def twice(propose: Any) -> Any:
 
 def acting(office: Any) -> int | None:
     """Whoever leads the consensus decides, in whatever epoch there is."""
-    role = office._consensus.state.roles.get(LEADER)  # noqa: SLF001
-    return None if office._consensus.term_led is None or role is None else int(role.seq)  # noqa: SLF001
+    role = office._consensus.state.roles.get(LEADER)
+    return None if office._consensus.term_led is None or role is None else int(role.seq)
 
 
 def dropping(jobs: Jobs, node: str, session: int, _reason: str, _now: float) -> tuple[Jobs, tuple[str, ...]]:
@@ -69,6 +69,7 @@ def dropping(jobs: Jobs, node: str, session: int, _reason: str, _now: float) -> 
 
 if __name__ == "__main__":
     ease()
+    defaults = LocalLauncher.__init__.__kwdefaults__ or {}
     plant(os.environ.get(PLANTED, "").split(","))
-    LocalLauncher.__init__.__kwdefaults__["command"] = JOB_COMMAND
+    setattr(LocalLauncher.__init__, "__kwdefaults__", {**defaults, **OWN_JOBS})  # noqa: B010
     main()

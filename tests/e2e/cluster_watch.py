@@ -17,7 +17,7 @@ from tests.mesh_cluster import Cluster
 
 PATH = f"/events?since=0&types={','.join(TYPES)}"
 SILENT_S = 20.0  # a stream shows that it lives each 15 s
-PAUSE_S = 0.05
+PAUSE_S = 0.2
 
 
 class Watch:
@@ -71,7 +71,7 @@ class Watch:
             if answer.status != 200:
                 raise ValueError(answer.status)
             while line := answer.readline():
-                if line.startswith(b"data: {\"seq"):
+                if line.startswith(b'data: {"seq'):
                     yield json.loads(line[len("data: ") :])
                 if self._ended.is_set():
                     return
