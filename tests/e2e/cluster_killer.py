@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import statistics
 import sys
 import threading
@@ -39,6 +40,7 @@ CHANGES: Mapping[str, Plain] = {
     "training.steps": 10,
     "evaluation.anchors_max": 0,
     "exchange.interval_seconds": 1,
+    "jobs.attempts_max": 20,  # a net is with a killed node alone at times, and who gives up waits for minutes
     "jobs.lease_seconds": 5,
     "promotion.random_win_rate": H0,
     "promotion.heuristic_win_rate": H0,
@@ -381,6 +383,7 @@ def main() -> int:
     parser.add_argument("--instant", nargs="*", default=INSTANTS, help="when to kill; several: drawn")
     wish = parser.parse_args()
     wish.folder.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nodes are ended, whoever ends this
     found = run(wish.folder, wish.kills, wish.seed, wish.planted, wish.instant)
     print(json.dumps(found))
     return 1 if found["faults"] else 0
