@@ -24,7 +24,7 @@ from managers.runtime.event_router import EventRouter
 from managers.runtime.every import every
 from managers.runtime.service import Beat, Service
 from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
-from managers.state.cluster_state import ClusterState, Result
+from managers.state.cluster_state import ClusterState, Result, What
 from managers.state.commands import Join
 from managers.state.machine import StateMachine
 from managers.state.members import session_after
@@ -230,6 +230,7 @@ class Node:
         """Do the node's work until the block ends; there must be a state."""
         settings, state = self.settings, self.seat.state
         self.journal.begin(state.seq)
+        self.seat.on_applied(self._joined)
         clock = SteadyClock(at_least=state.now)
         session = session_after(state.members, settings.node.node_id, clock())
         watch = LauncherSettings(hang_s=settings.jobs.hang_seconds, stop_s=settings.jobs.stop_seconds)
@@ -279,6 +280,12 @@ class Node:
         if found and found != self._kept_contacts:
             await keep_contacts(self.kept, found)
             self._kept_contacts = found
+
+    def _joined(self, _before: ClusterState, _after: ClusterState, result: Result) -> None:
+        """What a node has made is with itself alone at first, and jobs wait for it when it comes back."""
+        for told in result.transitions:
+            if told.what is What.MEMBER_JOINED and told.node is not None:
+                self.calls.begun(told.node)
 
     def _moved(self) -> None:
         """An office that was won is taken at once, not at the next look: until then nobody decides anything."""

@@ -40,7 +40,7 @@ CHANGES: Mapping[str, Plain] = {
     "training.steps": 10,
     "evaluation.anchors_max": 0,
     "exchange.interval_seconds": 1,
-    "jobs.attempts_max": 20,  # a net is with a killed node alone at times, and who gives up waits for minutes
+    "jobs.backoff_seconds": 3,  # a net is with a killed node alone at times, and who gives up waits for minutes
     "jobs.lease_seconds": 5,
     "promotion.random_win_rate": H0,
     "promotion.heuristic_win_rate": H0,
