@@ -34,7 +34,7 @@ learn: $(VENV)/run.stamp  ## from nothing to a champion on hex8_2p, three seeds;
 	$(BIN)/ringrift warmup
 	$(BIN)/python benchmarks/learn.py --folder $(OUT)/learn
 
-soak: $(VENV)/dev.stamp  ## property tests with far more games, hostile bytes, a node and its clients, the loop killed 50 times, nodes of a cluster 100 times
+soak: $(VENV)/dev.stamp  ## property tests with far more games, hostile bytes, a node and its clients, the loop killed 50 times, nodes of a cluster that learns 100 times, all voters 20 times
 	RINGRIFT_TEST_SCALE=25 $(BIN)/python -m pytest tests/property
 	$(BIN)/python -c 'from tests.property.hostile_bytes import soak; soak(1_000_000, seed=1)'
 	$(BIN)/python -m tests.e2e.node_soak --minutes 20
@@ -46,6 +46,8 @@ soak: $(VENV)/dev.stamp  ## property tests with far more games, hostile bytes, a
 	rm -rf $(OUT)/peer-lists $(OUT)/stopped-raft
 	$(BIN)/python -m tests.e2e.peer_lists $(OUT)/peer-lists
 	$(BIN)/python -m tests.e2e.stopped_raft $(OUT)/stopped-raft --minutes 10
+	rm -rf $(OUT)/killed-voters
+	$(BIN)/python -m tests.e2e.voters_killer $(OUT)/killed-voters --rounds 20 --writes 1000
 
 fmt: $(VENV)/dev.stamp  ## format and fix what can be fixed
 	$(BIN)/ruff format .

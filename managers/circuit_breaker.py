@@ -126,6 +126,10 @@ class CircuitBreaker:
         if circuit is Circuit.HALF_OPEN or record.failures >= self._threshold:
             record.retry_at, record.tried = now + self._reset_s, 0
 
+    def forget(self, target: str) -> None:
+        """The target is not what failed any more: its circuit is as if it had never been called."""
+        self._records.pop(target, None)
+
     def circuit(self, target: str) -> Circuit:
         """How a target's circuit stands now."""
         record = self._records.get(target)

@@ -296,6 +296,11 @@ class Pipeline:
         """A node has told how it is, at a monotonic time: its lease goes on."""
         self._reaper.heard(node, session, at)
 
+    def wake(self) -> None:
+        """Have every controller look now: something else than the state has changed, such as who leads."""
+        for event in self._wakes:
+            event.set()
+
     def unfit(self, state: ClusterState, at: float) -> Mapping[str, str]:
         """Nodes that get no jobs now, and why; `at` is monotonic seconds. This node is never silent to itself."""
         heard = {node for node, it in self.sightings.latest.items() if is_session(state, node, it.report.session)}
@@ -481,8 +486,7 @@ class Pipeline:
         self.journal.advance(after.seq)
         self._events.changed(before, after, result)
         if result.accepted:
-            for event in self._wakes:
-                event.set()
+            self.wake()
 
     def _new_proposer(self, name: str) -> Proposer:
         return Proposer(self.consensus, self._client(name), self.clock)

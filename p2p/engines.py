@@ -35,6 +35,9 @@ class NodeEngines:
     read_back: ReadBack
     following: Callable[[ClusterState | None], ClusterEngine]  # makes what follows voters: those of a state, if any
     cluster_id: Callable[[], str]
+    moved: Callable[
+        [], None
+    ]  # called when this node as a voter leads, or leads no more, or its group has moved otherwise
 
     def alone(self) -> LocalConsensus[ClusterState, Result]:
         """A cluster of one."""
@@ -68,7 +71,9 @@ class NodeEngines:
             port=self.place.port,
             voters=voters,
         )
-        return RaftConsensus(StateMachine(), voter, base=base, read_back=self.read_back)
+        consensus = RaftConsensus(StateMachine(), voter, base=base, read_back=self.read_back)
+        consensus.on_standing(lambda _: self.moved())
+        return consensus
 
 
 def has_group(folder: NodeFolder) -> bool:

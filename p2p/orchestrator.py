@@ -24,7 +24,7 @@ from managers.runtime.event_router import EventRouter
 from managers.runtime.every import every
 from managers.runtime.service import Beat, Service
 from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
-from managers.state.cluster_state import ClusterState, Result
+from managers.state.cluster_state import ClusterState, Result, What
 from managers.state.commands import Join
 from managers.state.machine import StateMachine
 from managers.state.members import session_after
@@ -174,6 +174,7 @@ class Node:
         self.kept = kept
         self.key = key
         self.cluster_id = ""
+        self._works = False  # there is a pipeline
         self._new_id = secrets.token_hex(16)  # of the cluster that it founds, if it does
         self._kept_contacts: tuple[Contact, ...] = ()
         self._contacts: dict[str, tuple[str, ...]] = {}  # addresses by node, of those whom it knows without a state
@@ -191,6 +192,7 @@ class Node:
             read_back=self.journal.read_back,
             following=self._following,
             cluster_id=lambda: self.cluster_id,
+            moved=self._moved,
         )
 
     def comes_in(self, kind: Kind) -> bool:
@@ -228,6 +230,7 @@ class Node:
         """Do the node's work until the block ends; there must be a state."""
         settings, state = self.settings, self.seat.state
         self.journal.begin(state.seq)
+        self.seat.on_applied(self._joined)
         clock = SteadyClock(at_least=state.now)
         session = session_after(state.members, settings.node.node_id, clock())
         watch = LauncherSettings(hang_s=settings.jobs.hang_seconds, stop_s=settings.jobs.stop_seconds)
@@ -248,6 +251,7 @@ class Node:
             self.exchange.serve(pipeline)
             self.mesh = Mesh(pipeline, self.seat, self.exchange, self.calls)
             async with pipeline:
+                self._works = True
                 yield
 
     def _mesh(self, pipeline: Pipeline) -> Sequence[Service]:
@@ -276,6 +280,17 @@ class Node:
         if found and found != self._kept_contacts:
             await keep_contacts(self.kept, found)
             self._kept_contacts = found
+
+    def _joined(self, _before: ClusterState, _after: ClusterState, result: Result) -> None:
+        """What a node has made is with itself alone at first, and jobs wait for it when it comes back."""
+        for told in result.transitions:
+            if told.what is What.MEMBER_JOINED and told.node is not None:
+                self.calls.begun(told.node)
+
+    def _moved(self) -> None:
+        """An office that was won is taken at once, not at the next look: until then nobody decides anything."""
+        if self._works:
+            self.pipeline.wake()
 
     def _following(self, state: ClusterState | None) -> ClusterEngine:
         """What follows the voters of a state; without one the contacts that the node came in by."""

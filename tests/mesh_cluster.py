@@ -2,17 +2,18 @@
 
 import http.client
 import json
+import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
-from tests.raft_group import free_ports
-
+PORTS = range(16_000, 32_000)  # below those that Linux gives to connections: they would take one of a killed node
 WAIT_S = 90.0
 ASK_S = 5.0
 SETTINGS = (
@@ -25,22 +26,34 @@ Answer = dict[str, object]
 class Cluster:
     """Nodes by name; a port and the one after it belong to each."""
 
-    def __init__(self, folder: Path, names: str, settings: Sequence[str] = SETTINGS) -> None:
+    def __init__(
+        self, folder: Path, names: str, settings: Sequence[str] = SETTINGS, module: Sequence[str] = ("-P", "-m", "p2p")
+    ) -> None:
         self.folder = folder
         self.settings = settings
+        self.module = module
         self.ports = dict(zip(names, paired_ports(len(names)), strict=True))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, peers: str = "", *own: str, module: str = "p2p") -> None:
-        """A life of a node, which knows some others and has settings of its own."""
-        words = [sys.executable, "-P", "-m", module, "--node-id", name, "--port", str(self.ports[name])]
+    def start(
+        self,
+        name: str,
+        peers: str = "",
+        *own: str,
+        module: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """A life of a node, which knows some others, with settings of its own; `environment` is added to ours."""
+        words = [sys.executable, *(module or self.module), "--node-id", name, "--port", str(self.ports[name])]
         words += ["--data-dir", str(self.folder / name)]
         settings = {setting.partition("=")[0]: setting for setting in (*self.settings, *own)}
         words += [word for setting in settings.values() for word in ("--set", setting)]
         if peers:
             words += ["--peers", ",".join(f"127.0.0.1:{self.ports[peer]}" for peer in peers)]
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.processes[name] = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(environment or {})}
+            )
 
     def kill(self, name: str) -> None:
         """End a node as a power cut would, but for the disk."""
@@ -95,10 +108,14 @@ def agreed(found: Sequence[Answer]) -> bool:
 
 
 def paired_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, and whose successors were."""
+    """Ports that were free a moment ago, and whose successors were; no connection that goes out gets one of them."""
     found: list[int] = []
     while len(found) < count:
-        port = free_ports(1)[0]
-        with suppress(OSError), closing(socket.create_server(("127.0.0.1", port + 1))):
-            found.append(port)
+        port = PORTS.start + 2 * secrets.randbelow(len(PORTS) // 2)
+        with (
+            suppress(OSError),
+            closing(socket.create_server(("127.0.0.1", port))),
+            closing(socket.create_server(("127.0.0.1", port + 1))),
+        ):
+            found += [] if port in found else [port]
     return found

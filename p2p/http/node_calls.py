@@ -148,6 +148,10 @@ class NodeCalls:
         if self._session is not None:
             await self._session.close()
 
+    def begun(self, node: str) -> None:
+        """A node has begun a life: it is asked at once, whatever the one before did not answer."""
+        self._breaker.forget(node)
+
     async def ask(
         self, node: str, method: str, path: str, body: bytes = b"", *, timeout_s: float, bytes_max: int
     ) -> bytes:

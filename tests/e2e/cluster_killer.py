@@ -1,137 +1,390 @@
-"""A cluster of three whose nodes are killed: what was acknowledged stays, and somebody leads again soon.
+"""A cluster of three that learns and is killed: nothing is lost, nothing is done twice, somebody leads again soon.
 
-python -m tests.e2e.cluster_killer FOLDER --kills 100 --seed 1
+    python -m tests.e2e.cluster_killer FOLDER --kills 100 --seed 1
 
-The schedule is drawn here, and what was acknowledged is written down here, outside the cluster. Nodes run no jobs: what
-is written are orders, asked of any node. After each round all nodes must be of one cluster, agree, and have every order
-that was acknowledged; epochs must never fall.
+Real nodes with tiny settings play, train, judge and promote on cores that are busy all the time. Kills (kill -9 of
+the leader, of the node that works on what the kill is aimed at, or of all) hit selfplay, trainings, gauntlets, the
+moment between a verdict and the promotion, the moment after it, and any time. The schedule is drawn here, and what was
+told and acknowledged is kept here, outside the cluster (cluster_ledger.py). A line of JSON per kill and one at the end;
+exit code 1 for a fault. `--planted BUG` lets all nodes have a bug (cluster_node.py) and ends at the first fault.
 """
 
 import argparse
 import json
+import os
 import random
+import signal
 import statistics
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
-from tests.mesh_cluster import Answer, Cluster, agreed
+from config.yaml_file import Plain
+from ringrift_core.registry.model_files import digest_of
+from tests.e2e.cluster_ledger import ENDED, TYPES, Ledger
+from tests.e2e.cluster_node import PLANTED
+from tests.e2e.cluster_watch import Watch
+from tests.e2e.easy_gate import H0
+from tests.e2e.loop_killer import MARKER, marked
+from tests.e2e.loop_process import GAME, TINY
+from tests.mesh_cluster import SETTINGS, Answer, Cluster
+from tests.tidy import ROOT
 
 NAMES = "abc"
-LEADER_SHARE = 0.6  # of the kills that hit whoever leads
-ALL_SHARE = 0.15  # of the rounds in which all are killed
+CHANGES: Mapping[str, Plain] = {
+    "training.bootstrap_steps": 10,
+    "training.steps": 10,
+    "evaluation.anchors_max": 0,
+    "exchange.interval_seconds": 1,
+    "jobs.backoff_seconds": 3,  # a net is with a killed node alone at times, and who gives up waits for minutes
+    "jobs.lease_seconds": 5,
+    "promotion.random_win_rate": H0,
+    "promotion.heuristic_win_rate": H0,
+    "promotion.vs_previous_win_rate": H0,
+}
+ELSEWHERE = {"node.node_id", "node.disable_local_tasks", "log.snapshot_records"}  # said per node; not here
+VICTIMS = ("leader",) * 12 + ("worker",) * 5 + ("all",) * 3
+INSTANTS = (
+    *("selfplay",) * 3, *("training",) * 5, *("gauntlet",) * 5, *("verdict",) * 4, *("promotion",) * 2, "time",
+)  # fmt: skip
+MOMENT_S: Mapping[str, float] = {
+    "selfplay": 2,
+    "training": 4,
+    "gauntlet": 4,
+    "verdict": 0.2,
+    "promotion": 0.5,
+    "time": 5,
+}
+PATIENCE_S = 25.0  # for an instant to come; then the kill comes without it
+AWAY_S = 1.0  # at most, before a killed node is started again
 STUCK_S = 60.0  # without a write is a fault
-PAUSE_S = 0.05
+PAUSE_S = 0.03
+UP_S = 90.0
+GONE_S = 60.0  # for what a killed node has left to be gone, once it is back
+ORDER_SHARE = 0.15  # of the kills before which somebody halts and resumes
+REST_S = 90.0
+PROGRESS_S = 120.0
+WARM_S = 180.0  # for a first champion; then the kills begin anyhow
+PAGE = 1000
 
 
-class Round:
-    """What happens between two kills, and what came of it."""
+@dataclass(slots=True)
+class Told:
+    """What came of the kills."""
 
-    def __init__(self, cluster: Cluster, chance: random.Random) -> None:
-        self.cluster = cluster
-        self.chance = chance
-        self.acknowledged = 0  # the highest seq that was answered
-        self.refused = 0
-        self.first_writes_s: list[float] = []  # from a kill to the first write of the others
-        self.epoch = 0
-        self.faults: list[str] = []
+    first_writes_s: list[float] = field(default_factory=list)  # from a kill of the leader to the first write
+    instants: dict[str, int] = field(default_factory=dict)  # that came
+    victims: dict[str, int] = field(default_factory=dict)
+    between: int = 0  # kills of a leader after a verdict that it had not acted on
+    orders: int = 0  # acknowledged
+    nodes: int = 0  # killed
 
-    def write(self) -> bool:
-        """Ask any node that lives for an order; whether it was answered that it is written."""
-        node = self.chance.choice(sorted(self.cluster.processes))
-        order = self.chance.choice(("halt", "resume"))
-        answer = self.cluster.ask(node, "POST", f"/admin/{order}", {})
+
+class Killer:
+    """Three nodes, a ledger, a schedule."""
+
+    def __init__(self, folder: Path, seed: int, planted: str) -> None:
+        said = {**TINY, **CHANGES}
+        settings = [it for it in SETTINGS if it.partition("=")[0] not in {*said, *ELSEWHERE}]
+        settings += [f"{name}={json.dumps(it)}" for name, it in said.items() if name not in ELSEWHERE]
+        self.cluster = Cluster(folder, NAMES, settings, ("-m", "tests.e2e.cluster_node"))
+        self.ledger, self.told, self.chance = Ledger(), Told(), random.Random(seed)
+        self.watch = Watch(self.cluster, self.ledger)
+        self.cluster_id = ""
+        self._folder, self._planted = folder, planted
+        self._token = f"{os.getpid()}-{monotonic()}"
+        self._lives = dict.fromkeys(NAMES, 0)
+        self._epochs = dict.fromkeys(NAMES, 0)
+
+    # ---- nodes ----
+
+    def start(self, name: str) -> None:
+        """A life of a node."""
+        self._lives[name] += 1
+        more = {MARKER: f"{self._token}.{name}.{self._lives[name]}", PLANTED: self._planted}
+        path = os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))
+        self.cluster.start(name, NAMES.replace(name, ""), environment={**more, "PYTHONPATH": path})
+
+    def status(self, name: str) -> Answer:
+        """How a node is; epochs never fall, and nobody else leads in them."""
+        found = self.cluster.ask(name)
+        epoch = found.get("epoch")
+        if isinstance(epoch, int) and found.get("role") in {"leader", "follower"}:
+            with self.watch.lock:
+                if epoch < self._epochs[name]:
+                    self.ledger.faults.append(f"{name} was in epoch {self._epochs[name]}, now in {epoch}")
+                if found.get("leader_id") is not None:
+                    self.ledger.in_office(str(found["leader_id"]), epoch)
+            self._epochs[name] = max(self._epochs[name], epoch)
+        return found
+
+    def together(self, timeout_s: float = UP_S) -> list[Answer]:
+        """Wait until all follow one leader and vote; their statuses."""
+        until = monotonic() + timeout_s
+        names = ("cluster_id", "leader_id", "epoch", "voters")
+        while True:
+            found = [self.status(name) for name in NAMES]
+            same = {str([it.get(name) for name in names]) for it in found}
+            leads = [it for it in found if it.get("role") == "leader" and it.get("leader_id") == it.get("node_id")]
+            if len(same) == 1 and len(leads) == 1 and found[0].get("voters") == list(NAMES):
+                break
+            ended = [name for name, process in self.cluster.processes.items() if process.poll() is not None]
+            if ended:
+                raise AssertionError(f"{ended} ended by themselves: see {self._folder}/*.log")
+            if monotonic() > until:
+                self.ledger.faults.append(f"not together: {[self.cluster.short(it) for it in found]}")
+                break
+            sleep(0.1)
+        self.cluster_id = self.cluster_id or str(found[0].get("cluster_id"))
+        for it in found:
+            if it.get("cluster_id") != self.cluster_id:
+                self.ledger.faults.append(f"{it.get('node_id')} is in the cluster {it.get('cluster_id')}")
+        return found
+
+    def leader(self) -> str:
+        """Who leads now, as most say."""
+        said = [str(it["leader_id"]) for name in NAMES if (it := self.status(name)).get("leader_id") is not None]
+        return statistics.mode(said) if said else NAMES[0]
+
+    # ---- writes ----
+
+    def order(self, name: str, order: str) -> bool:
+        """Ask a node for an order; whether it was answered that it is written."""
+        answer = self.cluster.ask(name, "POST", f"/admin/{order}", {})
         seq = answer.get("seq")
         if not isinstance(seq, int):
-            self.refused += 1
             return False
-        self.acknowledged = max(self.acknowledged, seq)
+        with self.watch.lock:
+            self.ledger.acknowledged = max(self.ledger.acknowledged, seq)
+            self.told.orders += answer.get("changed") is True
         return True
 
-    def kill(self) -> tuple[str, ...]:
-        """Kill the leader, another one, or all; who that was."""
-        statuses = [self.cluster.ask(name) for name in sorted(self.cluster.processes)]
-        leader = next((str(it["node_id"]) for it in statuses if it.get("role") == "leader"), None)
-        victims: tuple[str, ...] = (self.chance.choice(NAMES),)
-        if leader is not None and self.chance.random() < LEADER_SHARE:
-            victims = (leader,)
-        if self.chance.random() < ALL_SHARE:
-            victims = tuple(NAMES)
-        for name in victims:
-            self.cluster.kill(name)
-        return victims
-
-    def first_write(self) -> None:
-        """Wait until the others write again."""
-        began = monotonic()
-        while not self.write():
-            if monotonic() - began > STUCK_S:
-                self.faults.append(f"nothing was written for {STUCK_S:g} s")
+    def ordered(self, order: str) -> None:
+        """The same until somebody has done it."""
+        until = monotonic() + STUCK_S
+        while not self.order(self.chance.choice(NAMES), order):
+            if monotonic() > until:
+                self.ledger.faults.append(f"{order} was not written for {STUCK_S:g} s")
                 return
             sleep(PAUSE_S)
-        self.first_writes_s.append(monotonic() - began)
 
-    def compare(self, cluster_id: str) -> None:
-        """Wait until all agree, then compare with what was written down."""
-        for found in self.cluster.until(three):
-            if found["cluster_id"] != cluster_id:
-                self.faults.append(f"{found['node_id']} is in the cluster {found['cluster_id']}")
-            if int(str(found["seq"])) < self.acknowledged:
-                self.faults.append(f"{found['node_id']} knows seq {found['seq']}, {self.acknowledged} was acknowledged")
-            if int(str(found["epoch"])) < self.epoch:
-                self.faults.append(f"the epoch fell from {self.epoch} to {found['epoch']}")
-            self.epoch = max(self.epoch, int(str(found["epoch"])))
+    def first_write(self, victims: Sequence[str], began: float) -> float | None:
+        """Ask all others at once, again and again, until the first one answers; how long after the kill that was."""
+        done, times = threading.Event(), []
+
+        def ask(name: str) -> None:
+            while not done.is_set() and monotonic() - began < STUCK_S:
+                if self.order(name, "resume"):
+                    times.append(monotonic() - began)
+                    done.set()
+                sleep(PAUSE_S)
+
+        threads = [threading.Thread(target=ask, args=(name,)) for name in NAMES if name not in victims]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if not times:
+            self.ledger.faults.append(f"nothing was written for {STUCK_S:g} s after a kill of {victims}")
+            return None
+        return min(times)
+
+    # ---- kills ----
+
+    def kill(self, number: int, instant: str) -> None:
+        """One kill at an instant, and all together again."""
+        began, known = monotonic(), len(self.ledger.faults)
+        if self.chance.random() < ORDER_SHARE:
+            self.ordered("halt")
+            self.ordered("resume")
+        came, worker, promoted = self._instant(instant)
+        sleep(self.chance.uniform(0, MOMENT_S[instant]))
+        leader = self.leader()
+        victim = self.chance.choice(VICTIMS)
+        victims = tuple(NAMES) if victim == "all" else (worker,) if victim == "worker" and worker else (leader,)
+        with self.watch.lock:
+            between = instant == "verdict" and came and self.ledger.count("MODEL_PROMOTED") == promoted
+        at = monotonic()
+        for name in victims:
+            self.cluster.processes[name].kill()
+        for name in victims:
+            self.cluster.kill(name)
+        first = self.first_write(victims, at) if leader in victims and len(victims) < len(NAMES) else None
+        sleep(self.chance.uniform(0, AWAY_S))
+        for name in victims:
+            self.start(name)
+        self.together()
+        self._orphans()
+        if first is not None:
+            self.told.first_writes_s.append(first)
+            self.told.between += between
+        self.told.nodes += len(victims)
+        for counts, name in ((self.told.instants, instant if came else "none"), (self.told.victims, victim)):
+            counts[name] = counts.get(name, 0) + 1
+        line = {
+            "kill": number, "at": instant, "came": came, "between": between, "killed": "".join(victims),
+            "leader": leader, "first_write_s": first and round(first, 2), "seq": self.ledger.acknowledged,
+            "took_s": round(monotonic() - began, 1), "load": round(os.getloadavg()[0], 1),
+            "faults": self.ledger.faults[known:],
+        }  # fmt: skip
+        print(json.dumps(line), flush=True)
+
+    def _instant(self, instant: str) -> tuple[bool, str, int]:
+        """Wait for an instant; whether it came, who works on it, how many promotions were known then."""
+        self.watch.forget()
+
+        def verdict(_ledger: Ledger, news: list[dict[str, Any]]) -> bool:
+            return any(it["type"] == "EVALUATION_COMPLETED" and it["payload"]["passed"] for it in news)
+
+        def promotion(_ledger: Ledger, news: list[dict[str, Any]]) -> bool:
+            return any(it["type"] == "MODEL_PROMOTED" for it in news)
+
+        whats = {"verdict": verdict, "promotion": promotion, "time": lambda *_: True}
+        came = self.watch.until(whats.get(instant, lambda ledger, _: bool(ledger.active(instant))), PATIENCE_S)
+        with self.watch.lock:
+            at_work = self.ledger.active(instant) or self.ledger.active("gauntlet") or self.ledger.active()
+            worker = at_work[-1].node if at_work else ""
+            promoted = self.ledger.count("MODEL_PROMOTED") - (instant == "promotion")
+        return came, worker, promoted
+
+    def _orphans(self) -> None:
+        """Nothing of earlier lives is left, once the nodes are back."""
+        until = monotonic() + GONE_S
+        lives = {f"{self._token}.{name}.{number}" for name, number in self._lives.items()}
+        while old := [(process.pid, mark) for process, mark in marked(self._token) if mark not in lives]:
+            if monotonic() > until:
+                self.ledger.faults.append(f"processes of earlier lives are still there: {old}")
+                return
+            sleep(0.2)
+
+    # ---- the end ----
+
+    def settled(self) -> None:
+        """Let the cluster make progress, come to rest, and compare everything."""
+        self.ordered("resume")
+        self.watch.forget()
+        if not self.watch.until(
+            lambda _, news: sum(it["type"] == "WORK_STARTED" for it in news) > len(NAMES), PROGRESS_S
+        ):
+            self.ledger.faults.append(f"no job began within {PROGRESS_S:g} s after the last kill")
+        self.ordered("halt")
+        found = self._at_rest()
+        for it in found:
+            if int(str(it.get("seq"))) < self.ledger.acknowledged:
+                self.ledger.faults.append(f"{it['node_id']} knows seq {it['seq']}, {self.ledger.acknowledged} was told")
+        kept = {name: self._kept(name) for name in NAMES}
+        with self.watch.lock:
+            for name, (jobs, rows, since) in kept.items():
+                self.ledger.faults += self.ledger.forgotten(name, rows, since)
+                self.ledger.faults += self.ledger.differs(name, jobs)
+        self._champions()
+
+    def _at_rest(self) -> list[Answer]:
+        """Wait until nothing happens any more and all know the same."""
+        until, quiet = monotonic() + REST_S, 0
+        before: list[object] = []
+        while True:
+            found = [self.status(name) for name in NAMES]
+            seqs = [it.get("seq") for it in found]
+            quiet = quiet + 1 if len(set(seqs)) == 1 and seqs == before else 0
+            if quiet > 5:
+                return found
+            if monotonic() > until:
+                self.ledger.faults.append(f"no rest: {[self.cluster.short(it) for it in found]}")
+                return found
+            before = list(seqs)
+            sleep(0.5)
+
+    def _kept(self, name: str) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
+        """The jobs of a node, all events that it remembers, and the seq behind which those are all."""
+        rows: list[dict[str, Any]] = []
+        cursor, gap = "0", False
+        while True:
+            page: dict[str, Any] = self.cluster.ask(name, "GET", f"/events?since={cursor}&limit={PAGE}")
+            rows += page["events"]
+            gap, cursor = gap or page["gap"], page["next"]
+            if len(page["events"]) < PAGE:
+                break
+        with self.watch.lock:
+            for row in rows:
+                if row["type"] in TYPES:
+                    self.ledger.note(name, row)
+        jobs = {job: self.cluster.ask(name, "GET", f"/jobs/{job}") for job in self.ledger.jobs}
+        return {job: it for job, it in jobs.items() if "status" in it}, rows, rows[0]["seq"] if gap and rows else 0
+
+    def _champions(self) -> None:
+        """All nodes have the champion of the latest reign, in the state and as a file."""
+        until, reigns = monotonic() + UP_S, self.ledger.reigns
+        champion = reigns[max(reigns)] if reigns else None
+        while True:
+            found = {}
+            for name in NAMES:
+                champions: Any = self.status(name).get("champions") or {}
+                path = self._folder / name / "models" / f"canonical_{GAME}.pth"
+                found[name] = (champions.get(GAME, {}).get("sha256"), digest_of(path))
+            if set(found.values()) == {(champion, champion)}:
+                return
+            if monotonic() > until:
+                self.ledger.faults.append(f"the champion is {champion}; in the state and as files: {found}")
+                return
+            sleep(0.5)
+
+    def close(self) -> None:
+        """End all, and see that nothing is left."""
+        self.cluster.end()
+        if left := marked(self._token):
+            self.ledger.faults.append(f"processes are left at the end: {left}")
+            for process, _ in left:
+                process.kill()
 
 
-def three(found: Sequence[Answer]) -> bool:
-    """Whether all agree, and vote."""
-    return agreed(found) and found[0]["voters"] == list(NAMES)
-
-
-def run(folder: Path, kills: int, seed: int) -> Answer:
+def run(folder: Path, kills: int, seed: int, planted: str, instants: Sequence[str]) -> Answer:
     """Kill that often; what came of it."""
-    cluster, chance = Cluster(folder, NAMES), random.Random(seed)
-    rounds = Round(cluster, chance)
+    killer, began, number = Killer(folder, seed, planted), monotonic(), 0
     try:
-        for name in NAMES:
-            cluster.start(name, NAMES.replace(name, ""))
-        cluster_id = str(cluster.until(three)[0]["cluster_id"])
-        done = 0
-        while done < kills and not rounds.faults:
-            for _ in range(chance.randint(1, 4)):
-                rounds.write()
-            victims = rounds.kill()
-            done += len(victims)
-            if len(victims) < len(NAMES):
-                rounds.first_write()
-            sleep(chance.random())
-            for name in victims:
-                cluster.start(name, NAMES.replace(name, ""))
-            rounds.compare(cluster_id)
-            print(json.dumps({"kills": done, "killed": victims, "acknowledged": rounds.acknowledged}), flush=True)
+        with killer.watch:
+            for name in NAMES:
+                killer.start(name)
+            killer.together()
+            killer.watch.until(lambda ledger, _: ledger.count("MODEL_PROMOTED") > 0, WARM_S)
+            while number < kills and not killer.ledger.faults:
+                number += 1
+                killer.kill(number, killer.chance.choice(instants))
+            killer.settled()
     finally:
-        cluster.end()
-    times = rounds.first_writes_s
+        killer.close()
+    told, ledger = killer.told, killer.ledger
+    times = sorted(told.first_writes_s)
+    first = (
+        {"kills": len(times), "p50": round(statistics.median(times), 2), "max": round(times[-1], 2)} if times else {}
+    )
+    ends = {end: sum(it.status == end for it in ledger.jobs.values()) for end in sorted(ENDED)}
     return {
-        "seed": seed,
-        "kills": done,
-        "acknowledged": rounds.acknowledged,
-        "refused": rounds.refused,
-        "first_write_s": {"median": round(statistics.median(times), 2), "max": round(max(times), 2)} if times else {},
-        "faults": rounds.faults,
-    }
+        "seed": seed, "kills": number, "nodes_killed": told.nodes, "took_s": round(monotonic() - began),
+        "at": told.instants, "victims": told.victims, "between_verdict_and_promotion": told.between,
+        "first_write_s": first, "acknowledged_seq": ledger.acknowledged, "orders": told.orders,
+        "events": len(ledger.events), "jobs": len(ledger.jobs), "ended": ends, "epochs": len(ledger.offices),
+        "trainings": ledger.count("TRAINING_COMPLETED"), "gauntlets": ledger.count("EVALUATION_COMPLETED"),
+        "champions": ledger.count("MODEL_PROMOTED"), "faults": ledger.unsound(),
+    }  # fmt: skip
 
 
 def main() -> int:
     """The command line; exit code 1 for a fault."""
-    parser = argparse.ArgumentParser(description="A cluster of three whose nodes are killed.")
+    parser = argparse.ArgumentParser(description="A cluster of three that learns and whose nodes are killed.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--planted", default="")
+    parser.add_argument("--instant", nargs="*", default=INSTANTS, help="when to kill; several: drawn")
     wish = parser.parse_args()
     wish.folder.mkdir(parents=True, exist_ok=True)
-    found = run(wish.folder, wish.kills, wish.seed)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nodes are ended, whoever ends this
+    found = run(wish.folder, wish.kills, wish.seed, wish.planted, wish.instant)
     print(json.dumps(found))
     return 1 if found["faults"] else 0
 

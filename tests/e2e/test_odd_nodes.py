@@ -69,10 +69,10 @@ def test_a_champion_is_kept_by_a_cluster_that_grows_and_nodes_that_do_not_fit_ge
     assert all(champion in str(it["champions"]) for it in grown)
 
     monkeypatch.setenv("ODD_RULES", "f" * 64)
-    cluster.start("d", "abc", COMPUTES, module=ODD)
+    cluster.start("d", "abc", COMPUTES, module=("-m", ODD))
     monkeypatch.delenv("ODD_RULES")
     monkeypatch.setenv("ODD_PROTOCOL", str(PROTOCOL_OLDEST - 1))
-    cluster.start("e", "abc", COMPUTES, module=ODD)
+    cluster.start("e", "abc", COMPUTES, module=("-m", ODD))
     refused = cluster.processes.pop("e")
     monkeypatch.delenv("ODD_PROTOCOL")
 

@@ -1,5 +1,6 @@
 """What the loop's objects tell each other."""
 
+import asyncio
 from pathlib import Path
 
 from managers.node_folder import NodeFolder
@@ -13,25 +14,28 @@ from managers.state.machine import StateMachine
 from managers.versions import PRESENT
 from tests.unit.managers.deciding import Cluster, settings_of
 from tests.unit.managers.test_job_manager import FakeLauncher
+from tests.virtual_time import run_virtual
 
 FULL = Resources(0, 1, 1, 1, 0.0, 1, 0, unfit="disk: 0.0 GB are free")
+
+
+def pipeline_of(cluster: Cluster, folder: Path) -> Pipeline:
+    return Pipeline(
+        settings_of(node={"node_id": "a"}, jobs={"lease_seconds": 30}),
+        LocalConsensus(StateMachine(), None),
+        FakeLauncher(),
+        NodeFolder(folder),
+        lambda: cluster.now,
+        own=OwnRecord(session=1),
+        router=EventRouter("a", "1", lambda: cluster.now),
+    )
 
 
 def test_silent_nodes_those_not_heard_yet_and_a_node_without_room_get_no_jobs_and_this_one_is_never_silent(
     tmp_path: Path,
 ):
-    settings, cluster = settings_of(node={"node_id": "a"}, jobs={"lease_seconds": 30}), Cluster()
-    router = EventRouter("a", "1", lambda: cluster.now)
-    consensus = LocalConsensus(StateMachine(), None)
-    pipeline = Pipeline(
-        settings,
-        consensus,
-        FakeLauncher(),
-        NodeFolder(tmp_path),
-        lambda: cluster.now,
-        own=OwnRecord(session=1),
-        router=router,
-    )
+    cluster = Cluster()
+    pipeline = pipeline_of(cluster, tmp_path)
     cluster.node("a")
     cluster.node("b")
     pipeline._reaper.decide(cluster.state, 1000.0)
@@ -41,3 +45,22 @@ def test_silent_nodes_those_not_heard_yet_and_a_node_without_room_get_no_jobs_an
     assert pipeline.unfit(cluster.state, 1031.0) == {"b": "silent for 31 s"}
     pipeline.standing.resources = FULL
     assert pipeline.unfit(cluster.state, 1031.0) == {"a": FULL.unfit, "b": "silent for 31 s"}
+
+
+def test_controllers_look_at_once_when_an_election_is_won_though_the_state_is_the_same(tmp_path: Path):
+    pipeline, looks = pipeline_of(Cluster(), tmp_path), list[float]()
+
+    async def live() -> None:
+        time = asyncio.get_running_loop().time
+
+        async def look() -> None:
+            looks.append(time())
+
+        looking = asyncio.create_task(pipeline._every(look, lambda: None))
+        await asyncio.sleep(0.4)
+        pipeline.wake()
+        await asyncio.sleep(0.1)
+        looking.cancel()
+
+    run_virtual(live())
+    assert [round(it, 3) for it in looks] == [0.0, 0.4]

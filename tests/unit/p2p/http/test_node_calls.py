@@ -313,3 +313,23 @@ def test_a_member_that_has_left_is_refused_by_the_others():
             await ask(calls)
 
     run(made, test)
+
+
+def test_a_node_that_begins_a_new_life_is_asked_at_once_though_it_was_left_alone():
+    made, breaker = mesh(), CircuitBreaker(failure_threshold=1)
+
+    async def test(calls: NodeCalls) -> None:
+        there = made.addresses["b"]
+        made.addresses["b"] = (NOBODY,)
+        with pytest.raises(Unreachable):
+            await ask(calls)
+        made.addresses["b"] = there
+        with pytest.raises(Unreachable, match="left alone"):
+            await ask(calls)
+        calls.begun("c")
+        with pytest.raises(Unreachable, match="left alone"):
+            await ask(calls)
+        calls.begun("b")
+        assert await ask(calls)
+
+    run(made, test, breaker)
