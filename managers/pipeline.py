@@ -102,6 +102,8 @@ class Standing:
     findings: tuple[Finding, ...] = ()
     resources: Resources | None = None
     unwritable: str = ""  # why the state cannot be written; "" when it can
+    silent_s: Mapping[str, float] = field(default_factory=dict)  # members that the leader does not hear, for so long
+    voters_wait: str = ""  # what the choice of voters waits for, where this node makes it
 
 
 class Pipeline:
@@ -325,9 +327,16 @@ class Pipeline:
                 state = self.consensus.state
                 silent_s = self._reaper.silent_s(state, time.monotonic(), HEARD_S)
                 silent_s.pop(self.identity.node, None)
-                await self._carry_out("VOTER_POLICY", proposer, policy.decide(state, silent_s))
+                self.standing.silent_s = silent_s
+                self.standing.voters_wait = policy.waits_for(state, self._unheard(state) | silent_s)
+                await self._carry_out("VOTER_POLICY", proposer, policy.decide(state, self._unheard(state) | silent_s))
 
         await self._every(look, beat, wake=False)
+
+    def _unheard(self, state: ClusterState) -> dict[str, float]:
+        """Members that a new leader has not heard yet: it gives them time, but makes no voters of them."""
+        known = {self.identity.node, *self.sightings.latest, *state.voters}
+        return {node: 0.0 for node in state.members if node not in known}
 
     async def _reap(self, beat: Beat) -> None:
         proposer = self._leader_proposer("JOB_REAPER")

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from enum import StrEnum
@@ -40,19 +40,21 @@ from p2p.exchange.exchange import Exchange, surroundings_of
 from p2p.http.node_calls import Caller, NodeCalls
 from p2p.identity.node_key import NodeKey, node_key
 from p2p.membership.addresses import advertised, own_addresses, raft_address, raft_port, strangers
-from p2p.membership.bootstrap import Contact, Entry, EntryKind
+from p2p.membership.bootstrap import CONTACTS_MAX, Contact, Entry, EntryKind
+from p2p.membership.group_standing import GroupStanding
 from p2p.membership.kept import keep_contacts
+from p2p.membership.removal import Removal
+from p2p.membership.resting import FOLLOWS_FACT, NAME_FACT
 from p2p.mesh import Mesh, wall
 from p2p.voting import ClusterEngine, Voting
 from ringrift_core.errors import RingriftError, StorageError
 from ringrift_core.storage import prepare_folder
 
 NOT_ALONE = "is the folder of a node of a larger cluster and holds no whole state: start it (ringrift-p2p) and ask it"
-NAME_FACT = "node_id"  # under which the name of the node is kept
-FOLLOWS_FACT = "follows"  # that the node has followed voters: it has no log of its own then, and must not begin one
 CONTACTS_S = 10.0  # between two looks at whom to ask in the next life
 FAILURES = 3  # of calls to a node before it is left alone
 REST_S = 20.0  # for so long: one that comes back is needed at once
+ADDRESSES_MAX = 4  # of a node that others have told of
 VOTING_S = 1.0  # between two looks at who should vote
 CHANCE = secrets.SystemRandom()
 VOTING_TIMEOUT_S = 60.0  # a change of the consensus waits for disks and for a process
@@ -257,10 +259,18 @@ class Node:
         async def follows() -> None:
             await self.kept.save_state({FOLLOWS_FACT: True})
 
-        voting = Voting(self.seat, node, self.engines, self.folder, lambda: pipeline.office.held, follows)
+        def standing() -> GroupStanding:
+            return self.mesh.group.standing()
+
+        removal = Removal(node, self.calls, standing, self._learn, time.monotonic)
+        voting = Voting(self.seat, node, self.engines, self.folder, lambda: pipeline.office.held, follows, removal)
+
+        async def look() -> None:
+            self.mesh.group.look()
+            await voting.look()
 
         async def vote(beat: Beat) -> None:
-            await every(VOTING_S, voting.look, timeout_s=VOTING_TIMEOUT_S, beat=beat)
+            await every(VOTING_S, look, timeout_s=VOTING_TIMEOUT_S, beat=beat)
 
         async def keep(beat: Beat) -> None:
             await every(CONTACTS_S, self._keep_contacts, timeout_s=VOTING_TIMEOUT_S, beat=beat)
@@ -282,9 +292,18 @@ class Node:
         contacts = (*(() if state is None else state.voters), *self._contacts)
         return FollowingConsensus(StateMachine(), self.calls, contacts, self.settings.node.node_id, CHANCE.random)
 
+    def _learn(self, contacts: Iterable[Contact]) -> None:
+        """Others have said where these are; the state of this node may be an old one."""
+        for it in contacts:
+            known = (it.address, *self._contacts.get(it.node, ()))
+            self._contacts[it.node] = tuple(dict.fromkeys(known))[:ADDRESSES_MAX]
+        while len(self._contacts) > CONTACTS_MAX:
+            self._contacts.pop(next(iter(self._contacts)))
+
     def _addresses_of(self, node: str) -> tuple[str, ...]:
         member = self.seat.state.members.get(node)
-        return self._contacts.get(node, ()) if member is None or not member.addresses else member.addresses
+        known = () if member is None else member.addresses
+        return tuple(dict.fromkeys((*known, *self._contacts.get(node, ()))))
 
     def _own_record(self, session: int) -> OwnRecord:
         node = self.settings.node

@@ -45,6 +45,17 @@ class Cluster:
         self.processes[name].kill()
         self.processes.pop(name).wait()
 
+    def stop(self, name: str) -> None:
+        """End a node in good order."""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        process.wait(WAIT_S)
+
+    def command(self, *words: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
+        """What a person does in a terminal."""
+        line = [sys.executable, "-P", "-m", "p2p", *words]
+        return subprocess.run(line, input=typed, capture_output=True, text=True, timeout=WAIT_S, check=False)
+
     def ask(self, name: str, method: str = "GET", path: str = "/status", body: object = None) -> Answer:
         """What a node answers; {} where it does not."""
         content = None if body is None else json.dumps(body)

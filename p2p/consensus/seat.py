@@ -55,6 +55,7 @@ class Seat(Generic[S, R]):
         self._record_listeners: list[RecordListener] = []
         self._changes: asyncio.Queue[Change[S, R] | None] = asyncio.Queue(1)
         self._tasks = asyncio.TaskGroup()
+        self.remark = ""  # put here by who knows more about a trouble than the engine; "" for nothing
 
     # ---- what it shows ----
 
@@ -82,7 +83,8 @@ class Seat(Generic[S, R]):
     @property
     def trouble(self) -> str:
         """Why the state cannot be written to."""
-        return CHANGING if self._serving is None else self._serving.trouble
+        trouble = CHANGING if self._serving is None else self._serving.trouble
+        return f"{trouble}; {self.remark}" if trouble and self.remark else trouble
 
     def on_applied(self, listener: Listener[S, R]) -> None:
         """Call it after each body that is applied from now on; it must not raise."""
