@@ -169,6 +169,7 @@ class Pipeline:
         if self.consensus.term_led is not None:  # nobody else has to be heard first
             await self._take_part(self.proposer("MEMBERSHIP"))
         self.consensus.on_applied(self._changed)
+        self.consensus.on_jump(self._jumped)
         await self._stack.enter_async_context(self._work)
         self._stack.push_async_callback(self._give_back)  # when nobody decides or assigns any more
         await self._stack.enter_async_context(self.supervisor)
@@ -471,6 +472,14 @@ class Pipeline:
         if result.accepted:
             for event in self._wakes:
                 event.set()
+
+    def _jumped(self, _version: int, before: ClusterState, after: ClusterState) -> None:
+        """Another state took the place of the one before: people are told of the gap, controllers look anew at once."""
+        if after.seq > before.seq:
+            self.journal.jump(before.seq, after.seq)
+            self._events.missed(before.seq, after.seq)
+        for event in self._wakes:
+            event.set()
 
     def _new_proposer(self, name: str) -> Proposer:
         return Proposer(self.consensus, self._client(name), self.clock)

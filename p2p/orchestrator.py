@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from enum import StrEnum
 
@@ -33,7 +33,7 @@ from managers.steady_clock import SteadyClock
 from managers.versions import PRESENT
 from p2p.adoption import FACT, adopt
 from p2p.client.attached import attach, detach
-from p2p.consensus.following import FollowingConsensus
+from p2p.consensus.following import FollowingConsensus, NoVoterError
 from p2p.consensus.seat import Seat
 from p2p.engines import NodeEngines, RaftPlace, has_group, has_local_log
 from p2p.exchange.exchange import Exchange, surroundings_of
@@ -68,7 +68,7 @@ class Kind(StrEnum):
     FOLLOWER = "follower"
 
 
-Arrive = Callable[[NodeSettings, StateManager, NodeKey, Callable[[int], Awaitable[Join]]], Awaitable[Entry]]
+Arrive = Callable[[NodeSettings, StateManager, NodeKey, Callable[[int], Awaitable[Join]], str], Awaitable[Entry]]
 
 
 @asynccontextmanager
@@ -151,10 +151,7 @@ async def _node(settings: Settings, duty: Duty, arrive: Arrive | None) -> AsyncI
         settings = named_as_before(settings, known.get(NAME_FACT))
         node = Node(settings, folder, kept, await asyncio.to_thread(node_key, folder.root))
         node.cluster_id = str(known.get(FACT) or "")
-        if arrive is not None and await asyncio.to_thread(node.comes_in, kind):
-            kind = await node.come_in(arrive)
-        node.seat = Seat(node.engine(kind))
-        async with node.calls, node.seat, node.working(duty):
+        async with node.calls, node.seated(kind, arrive), node.working(duty):
             attach(node.pipeline)
             try:
                 yield node
@@ -201,14 +198,33 @@ class Node:
         new = kind is Kind.ALONE and not self.cluster_id and not has_local_log(self.folder)
         return kind is Kind.FOLLOWER or (new and bool(strangers(node.peers, own_addresses(node))))
 
-    async def come_in(self, arrive: Arrive) -> Kind:
-        """Come into a cluster; as what."""
+    @asynccontextmanager
+    async def seated(self, kind: Kind, arrive: Arrive | None) -> AsyncIterator[None]:
+        """Have a state until the block ends. Who is let in and then finds no voter goes back to where nodes wait."""
+        hindered = ""
+        async with AsyncExitStack() as stack:
+            while True:
+                coming = arrive if await asyncio.to_thread(self.comes_in, kind) else None
+                if coming is not None:
+                    kind = await self.come_in(coming, hindered)
+                self.seat = Seat(self.engine(kind))
+                try:
+                    await stack.enter_async_context(self.seat)
+                    break
+                except NoVoterError as error:
+                    if coming is None:
+                        raise
+                    hindered = str(error)
+            yield
+
+    async def come_in(self, arrive: Arrive, hindered: str = "") -> Kind:
+        """Come into a cluster; as what. `hindered` says why the way before came to nothing."""
         resources = ResourceWatch(self.settings, self.folder.root, GpuProbe(time.monotonic, visible=visible_gpus()))
 
         async def record(session: int) -> Join:
             return await asyncio.to_thread(join_of, self.settings, resources, self._own_record(session))
 
-        entry = await arrive(self.settings.node, self.kept, self.key, record)
+        entry = await arrive(self.settings.node, self.kept, self.key, record, hindered)
         self._contacts = {it.node: (it.address,) for it in entry.contacts}
         if entry.kind is EntryKind.FOUNDER:
             self._new_id = entry.cluster_id

@@ -29,6 +29,7 @@ class Cluster:
         self.folder = folder
         self.ports = dict(zip(names, paired_ports(len(names)), strict=True))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.wait_s = WAIT_S
 
     def start(self, name: str, peers: str = "") -> None:
         """A life of a node, which knows some others."""
@@ -70,7 +71,7 @@ class Cluster:
 
     def until(self, what: Callable[[Sequence[Answer]], bool]) -> Sequence[Answer]:
         """Wait until the statuses of all nodes that live are as they should be."""
-        deadline = monotonic() + WAIT_S
+        deadline = monotonic() + self.wait_s
         while True:
             found = [self.ask(name) for name in self.processes]
             if all(found) and what(found):

@@ -1,5 +1,6 @@
 """What the loop's objects tell each other."""
 
+import asyncio
 from pathlib import Path
 
 from managers.node_folder import NodeFolder
@@ -7,27 +8,34 @@ from managers.own_record import OwnRecord
 from managers.pipeline import Pipeline
 from managers.resource_watch import Resources
 from managers.runtime.event_router import EventRouter
+from managers.sightings import NodeReport
 from managers.state import LocalConsensus
 from managers.state.machine import StateMachine
+from managers.versions import PRESENT
 from tests.unit.managers.deciding import Cluster, settings_of
 from tests.unit.managers.test_job_manager import FakeLauncher
 
 FULL = Resources(0, 1, 1, 1, 0.0, 1, 0, unfit="disk: 0.0 GB are free")
 
 
-def test_silent_nodes_and_a_node_without_room_get_no_jobs_and_this_one_is_never_silent(tmp_path: Path):
-    settings, cluster = settings_of(node={"node_id": "a"}, jobs={"lease_seconds": 30}), Cluster()
+def pipeline_of(folder: Path, cluster: Cluster) -> Pipeline:
+    settings = settings_of(node={"node_id": "a"}, jobs={"lease_seconds": 30})
     router = EventRouter("a", "1", lambda: cluster.now)
     consensus = LocalConsensus(StateMachine(), None)
-    pipeline = Pipeline(
+    return Pipeline(
         settings,
         consensus,
         FakeLauncher(),
-        NodeFolder(tmp_path),
+        NodeFolder(folder),
         lambda: cluster.now,
         own=OwnRecord(session=1),
         router=router,
     )
+
+
+def test_silent_nodes_and_a_node_without_room_get_no_jobs_and_this_one_is_never_silent(tmp_path: Path):
+    cluster = Cluster()
+    pipeline = pipeline_of(tmp_path, cluster)
     cluster.node("a")
     cluster.node("b")
     pipeline._reaper.decide(cluster.state, 1000.0)
@@ -35,3 +43,27 @@ def test_silent_nodes_and_a_node_without_room_get_no_jobs_and_this_one_is_never_
     assert pipeline.unfit(cluster.state, 1031.0) == {"b": "silent for 31 s"}
     pipeline.standing.resources = FULL
     assert pipeline.unfit(cluster.state, 1031.0) == {"a": FULL.unfit, "b": "silent for 31 s"}
+
+
+def test_a_state_that_takes_the_place_of_another_is_told_and_wakes_who_decides(tmp_path: Path):
+    cluster = Cluster()
+    pipeline = pipeline_of(tmp_path, cluster)
+    wake = asyncio.Event()
+    pipeline._wakes.append(wake)
+    before = cluster.state
+    cluster.node("a")
+    cluster.node("b")
+    pipeline._jumped(4, before, before)
+    assert (wake.is_set(), pipeline.journal.latest(1)) == (True, ())
+    pipeline._jumped(4, before, cluster.state)
+    (entry,) = pipeline.journal.latest(1)
+    assert entry.event.payload == {"node_id": "a", "first_seq": before.seq + 1, "last_seq": cluster.state.seq}
+
+
+def test_a_member_that_was_never_heard_is_not_made_a_voter(tmp_path: Path):
+    cluster = Cluster()
+    pipeline = pipeline_of(tmp_path, cluster)
+    for name in "abcd":
+        cluster.node(name)
+    pipeline.sightings.heard("b", NodeReport(session=1, versions=PRESENT), 1.0)
+    assert pipeline._unheard(cluster.state) == {"c": 0.0, "d": 0.0}
