@@ -43,6 +43,7 @@ from p2p.membership.addresses import advertised, own_addresses, raft_address, ra
 from p2p.membership.bootstrap import CONTACTS_MAX, Contact, Entry, EntryKind
 from p2p.membership.group_standing import GroupStanding
 from p2p.membership.kept import keep_contacts
+from p2p.membership.recovery import RECOVERED
 from p2p.membership.removal import Removal
 from p2p.membership.resting import FOLLOWS_FACT, NAME_FACT
 from p2p.mesh import Mesh, wall
@@ -101,7 +102,15 @@ async def owned(folder: NodeFolder) -> AsyncIterator[None]:
 
 
 def kind_of(folder: NodeFolder, known: Mapping[str, object]) -> Kind:
-    """What a node was when it ended; works on the disk. `known` are the facts that it keeps."""
+    """What a node was when it ended; works on the disk. `known` are the facts that it keeps.
+
+    StorageError where a person has begun to recover it and not finished.
+    """
+    if (folder.log / RECOVERED).exists() and not folder.group.exists():
+        raise StorageError(
+            f"{folder.root}: a recovery was begun here and cut off; finish it: ringrift-p2p voters recover --data-dir "
+            f"{folder.root}"
+        )
     if has_group(folder):
         return Kind.VOTER
     return Kind.FOLLOWER if known.get(FOLLOWS_FACT) and not has_local_log(folder) else Kind.ALONE

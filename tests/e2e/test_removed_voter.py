@@ -1,4 +1,7 @@
-"""A voter whose place was taken while it was away comes back with its old log, and follows. Minutes: `make soak` alone."""
+"""A voter whose place was taken while it was away comes back with its old log, and follows.
+
+Minutes: with RINGRIFT_TEST_SCALE of 10 or more only.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +41,4 @@ def test_a_voter_that_was_removed_while_it_was_away_finds_out_and_follows(cluste
     cluster.start(away)  # it is told of nobody: it has its log
     back = cluster.until(lambda found: agreed(found) and found[0]["voters"] == voters)
     assert len(back) == 4
-    assert (
-        "votes no more and follows" in (cluster.folder / f"{away}.log").read_text()
-        or not (cluster.folder / away / "raft" / "group").exists()
-    )
+    assert not (cluster.folder / away / "raft" / "group").exists()

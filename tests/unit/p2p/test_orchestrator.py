@@ -59,7 +59,7 @@ def test_a_follower_that_finds_no_voter_goes_back_to_where_nodes_wait_and_says_w
             def made(_kind: Kind) -> FollowingConsensus:
                 return FollowingConsensus(StateMachine(), node.calls, ("v",), "node", lambda: 0.0, timing)
 
-            node.engine = made  # type: ignore[method-assign]
+            node.engine = made  # type: ignore[method-assign,assignment]
             async with node.calls, node.seated(Kind.FOLLOWER, arrive):
                 raise AssertionError("there is no voter")
 

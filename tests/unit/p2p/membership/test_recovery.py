@@ -25,6 +25,7 @@ from p2p.membership.kept import ADOPTED, CONTACTS
 from p2p.membership.leaving import leavable
 from p2p.membership.recovery import LOST, SEQ_LEAP, recover, recoverable, state_of
 from p2p.membership.resting import FOLLOWS_FACT, NAME_FACT, facts_of, keep_facts
+from p2p.orchestrator import Kind, kind_of
 from ringrift_core.errors import RingriftError, StorageError
 from tests.commanded import GAME, Commanded, digest
 
@@ -124,6 +125,11 @@ def test_a_recovery_that_was_cut_off_is_finished_by_the_next_one(
         patch.setattr(recovery, step, cut)
         with pytest.raises(StorageError, match="cut"):
             recover(found, AT)
+    if step == "keep_facts":
+        with pytest.raises(StorageError, match="finish it: ringrift-p2p voters recover"):
+            kind_of(folder, facts_of(folder))
+    else:
+        assert kind_of(folder, facts_of(folder)) is Kind.VOTER
     with recoverable(tmp_path) as found:
         assert found.interrupted == (step == "keep_facts")
         done = recover(found, AT)
