@@ -98,7 +98,7 @@ class OurGroup:
             path.write_bytes(encode_key(keys[node]))
             path.chmod(0o600)
             voter = Voter("bench", node, path, folder / node, "127.0.0.1", where[node], NODES)
-            self._served[node] = RaftConsensus(Counter(), voter, base=(0, b"0"))
+            self._served[node] = RaftConsensus(Counter(), voter, base=(0, lambda: b"0"))
             self._served[node].peers(peers)
         self._leader = NODES[0]
 

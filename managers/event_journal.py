@@ -26,6 +26,7 @@ from managers.state.record import Record
 from ringrift_core.errors import RulesError
 
 KEPT_MAX = 4000  # events
+HOLES_MAX = 64  # gaps between events that are kept, the latest
 LAST = 1 << 31  # number of a cursor behind all events of its seq
 CURSOR = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?")
 
@@ -83,6 +84,7 @@ class EventJournal:
         self._entries: deque[Entry] = deque()
         self._forgotten = BEGINNING  # nothing up to here is kept
         self._seq = 0
+        self._holes: deque[tuple[Cursor, Cursor]] = deque(maxlen=HOLES_MAX)  # nothing is known in between
         self._changed = asyncio.Event()  # set, and replaced, with every event
 
     @property
@@ -111,6 +113,12 @@ class EventJournal:
         """The state has this seq now, whether that told anything or not."""
         self._seq = max(self._seq, seq)
 
+    def jump(self, before: int, after: int) -> None:
+        """Another state was installed: of the seqs behind `before`, up to `after`, no event is known here."""
+        if after > before:
+            self._holes.append(((before, LAST), (after, 0)))
+            self.advance(after)
+
     def append(self, event: Event, seq: int) -> None:
         """An event, told when the state had this seq."""
         self._seq = max(self._seq, seq)
@@ -121,7 +129,8 @@ class EventJournal:
     def after(self, cursor: Cursor | None, limit: int, types: Collection[DataEventType] = ()) -> Page:
         """The first `limit` events behind a cursor; of some types only, where such are given. None: from the earliest.
 
-        A cursor that is ahead of this node, as one of another folder may be, is a gap too.
+        A cursor that is ahead of this node, as one of another folder may be, is a gap too; so is one within a jump. Who
+        was there before it is told of it by its event, whatever the types.
         """
         if cursor is None:
             cursor = self._forgotten
@@ -129,10 +138,12 @@ class EventJournal:
             return Page((), self.end, gap=True)
         later = list(takewhile(lambda entry: entry.cursor > cursor, reversed(self._entries)))
         later.reverse()
-        wanted = (entry for entry in later if not types or entry.event.type in types)
+        always = DataEventType.EVENTS_MISSED
+        wanted = (it for it in later if not types or it.event.type in types or it.event.type is always)
         found = tuple(islice(wanted, limit))
         reached = found[-1].cursor if len(found) == limit else later[-1].cursor if later else cursor
-        return Page(found, max(reached, self._forgotten), gap=cursor < self._forgotten)
+        missed = any(first < cursor < last for first, last in self._holes)
+        return Page(found, max(reached, self._forgotten), gap=cursor < self._forgotten or missed)
 
     def latest(self, count: int) -> tuple[Entry, ...]:
         """The last events, oldest first."""

@@ -78,6 +78,11 @@ class NodeEvents:
             {"config_key": finding.game, "node_id": self._node, "path": place, **payload},
         )
 
+    def missed(self, before: int, after: int) -> None:
+        """The state of a seq took the place of that of an earlier one; nobody is told what happened in between."""
+        payload = {"node_id": self._node, "first_seq": before + 1, "last_seq": after}
+        self._publish(DataEventType.EVENTS_MISSED, payload)
+
     def rebalanced(self, weights: Mapping[str, float], before: Mapping[str, float]) -> None:
         """The configurations' curriculum weights are others."""
         self._publish(DataEventType.CURRICULUM_REBALANCED, {"weights": weights, "previous_weights": before or None})

@@ -104,6 +104,8 @@ class Standing:
     findings: tuple[Finding, ...] = ()
     resources: Resources | None = None
     unwritable: str = ""  # why the state cannot be written; "" when it can
+    silent_s: Mapping[str, float] = field(default_factory=dict)  # members that the leader does not hear, for so long
+    voters_wait: str = ""  # what the choice of voters waits for, where this node makes it
 
 
 class Pipeline:
@@ -172,6 +174,7 @@ class Pipeline:
         if self.consensus.term_led is not None:  # nobody else has to be heard first
             await self._take_part(self.proposer("MEMBERSHIP"))
         self.consensus.on_applied(self._changed)
+        self.consensus.on_jump(self._jumped)
         await self._stack.enter_async_context(self._work)
         self._stack.push_async_callback(self._give_back)  # when nobody decides or assigns any more
         await self._stack.enter_async_context(self.supervisor)
@@ -351,9 +354,16 @@ class Pipeline:
                 state = self.consensus.state
                 silent_s = self._reaper.silent_s(state, time.monotonic(), HEARD_S)
                 silent_s.pop(self.identity.node, None)
-                await self._carry_out("VOTER_POLICY", proposer, policy.decide(state, silent_s))
+                self.standing.silent_s = silent_s
+                self.standing.voters_wait = policy.waits_for(state, self._unheard(state) | silent_s)
+                await self._carry_out("VOTER_POLICY", proposer, policy.decide(state, self._unheard(state) | silent_s))
 
         await self._every(look, beat, wake=False)
+
+    def _unheard(self, state: ClusterState) -> dict[str, float]:
+        """Members that a new leader has not heard yet: it gives them time, but makes no voters of them."""
+        known = {self.identity.node, *self.sightings.latest, *state.voters}
+        return {node: 0.0 for node in state.members if node not in known}
 
     async def _reap(self, beat: Beat) -> None:
         proposer = self._leader_proposer("JOB_REAPER")
@@ -487,6 +497,14 @@ class Pipeline:
         self._events.changed(before, after, result)
         if result.accepted:
             self.wake()
+
+    def _jumped(self, _version: int, before: ClusterState, after: ClusterState) -> None:
+        """Another state took the place of the one before: people are told of the gap, controllers look anew at once."""
+        if after.seq > before.seq:
+            self.journal.jump(before.seq, after.seq)
+            self._events.missed(before.seq, after.seq)
+        for event in self._wakes:
+            event.set()
 
     def _new_proposer(self, name: str) -> Proposer:
         return Proposer(self.consensus, self._client(name), self.clock)

@@ -58,6 +58,9 @@ class LedConsensus(Consensus[S_co, R_co], Protocol[S_co, R_co]):
     def on_applied(self, listener: Callable[[S_co, S_co, R_co], None]) -> None:
         """Call it with the states before and after and the result of each body that is applied from now on."""
 
+    def on_jump(self, listener: Callable[[int, S_co, S_co], None]) -> None:
+        """Call it with version and state before, and the state after, when a state is installed in its place."""
+
 
 class ProbeError(RingriftError):
     """Another node cannot be asked how it is, or what it says cannot be understood."""

@@ -23,6 +23,22 @@ class VoterPolicy:
         wanted = self.wanted(state, silent_s)
         return Decision() if wanted == state.voters else Decision((SetVoters(voters=wanted),))
 
+    def waits_for(self, state: ClusterState, silent_s: Mapping[str, float]) -> str:
+        """What keeps the voters from being more, or others, in words; "" where nothing is waited for."""
+        parts = []
+        members, voters = state.members, state.voters
+        heard = [it.node for it in members.values() if it.raft_address and not it.draining and it.node not in silent_s]
+        if (least := SIZES[-1]) > max(len(heard), len(voters)):
+            parts.append(f"for {least} nodes that can vote; heard: {', '.join(heard) or 'nobody'}")
+        spare = sorted(set(heard) - set(voters))
+        for node in voters:
+            for_s = silent_s.get(node)
+            if for_s is None:
+                continue
+            then = f"after {PATIENCE_S:.0f} s {spare[0]} takes its place" if spare else "nobody can take its place"
+            parts.append(f"for {node}, silent for {for_s:.0f} s: {then}")
+        return "; ".join(parts)
+
     def wanted(self, state: ClusterState, silent_s: Mapping[str, float]) -> tuple[str, ...]:
         """Who should be a voter, in alphabetical order; nobody in a cluster that has never been larger than one."""
         office = state.roles.get(LEADER)

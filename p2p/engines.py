@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from managers.node_folder import NodeFolder
 from managers.state import DiskFiles, DurableLog, LocalConsensus, LogSettings
@@ -51,7 +52,7 @@ class NodeEngines:
 
     def founder(self, version: int, state: ClusterState) -> ClusterEngine:
         """A group of this node alone, from what a cluster of one has."""
-        return self._raft((self.node,), (version, StateMachine().dump(state)))
+        return self._raft((self.node,), (version, partial(StateMachine().dump, state)))
 
     def joiner(self, _version: int, state: ClusterState) -> ClusterEngine:
         """A voter with an empty log, which the leader lets in."""
@@ -61,7 +62,9 @@ class NodeEngines:
         """Whoever is no voter."""
         return self.following(state)
 
-    def _raft(self, voters: tuple[str, ...], base: tuple[int, bytes] | None) -> RaftConsensus[ClusterState, Result]:
+    def _raft(
+        self, voters: tuple[str, ...], base: tuple[int, Callable[[], bytes]] | None
+    ) -> RaftConsensus[ClusterState, Result]:
         voter = Voter(
             cluster_id=self.cluster_id(),
             node=self.node,

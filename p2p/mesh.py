@@ -23,6 +23,7 @@ from p2p.consensus.seat import Seat
 from p2p.consensus.watch import WatchFeed
 from p2p.exchange.exchange import Exchange
 from p2p.http.cluster_join_api import cluster_join_handlers
+from p2p.http.cluster_voters_api import cluster_voters_handlers
 from p2p.http.cluster_watch_api import VoterSide, cluster_watch_handlers
 from p2p.http.forwarding import Forwarder, Leading
 from p2p.http.heartbeat_api import LeaderSide, heartbeat_handlers
@@ -32,6 +33,7 @@ from p2p.http.sync_api import sync_handlers
 from p2p.identity.member_keys import votes
 from p2p.membership.admission import Admission, Host
 from p2p.membership.bootstrap import Contact
+from p2p.membership.group_view import Chooser, GroupView
 from p2p.membership.heartbeat import Clocks, Heartbeat, Measured
 
 LIFE_BYTES = 8
@@ -51,6 +53,9 @@ class Mesh:
         clocks = Clocks(wall, time.monotonic)
         self._heartbeat = Heartbeat(node, calls, seat, self._report, clocks, lease_s)
         self._feed = WatchFeed(seat, StateMachine().dump)
+        standing = pipeline.standing
+        chooser = Chooser(lambda: pipeline.office.held, lambda: standing.voters_wait, lambda: standing.silent_s)
+        self.group = GroupView(node, seat, calls, chooser, self._voter_contacts, time.monotonic)
         self._admission = Admission(
             Host(
                 node=node,
@@ -87,6 +92,7 @@ class Mesh:
             **sync_handlers(self._exchange),
             **cluster_watch_handlers(voter),
             **cluster_join_handlers(self._admission),
+            **cluster_voters_handlers(self.group),
             **heartbeat_handlers(leader),
         }
 
@@ -97,6 +103,9 @@ class Mesh:
     def contacts(self) -> tuple[Contact, ...]:
         """Whom this node can ask when it has no state: the voters, else who leads."""
         return tuple(it for it in self._admission.card().contacts if it.node != self._pipeline.identity.node)
+
+    def _voter_contacts(self) -> tuple[Contact, ...]:
+        return self._admission.card().contacts
 
     def seen(self) -> Seen:
         """What this node hears of others."""

@@ -127,8 +127,8 @@ async def run_node(
     with signals(stop, screen):
         access = await asyncio.to_thread(access_of, settings.node, process_environment())
 
-        async def arrive(node: NodeSettings, facts: Facts, key: NodeKey, record: Record) -> Entry:
-            arrival = Arrival(node, access, facts, key, record, wall, must_listen=wish.must_listen)
+        async def arrive(node: NodeSettings, facts: Facts, key: NodeKey, record: Record, hindered: str) -> Entry:
+            arrival = Arrival(node, access, facts, key, record, wall, must_listen=wish.must_listen, hindered=hindered)
             return await unless_stopped(come_in(arrival, screen.say), stop)
 
         with suppress(StoppedError):

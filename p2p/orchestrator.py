@@ -3,8 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from enum import StrEnum
 
@@ -33,26 +33,29 @@ from managers.steady_clock import SteadyClock
 from managers.versions import PRESENT
 from p2p.adoption import FACT, adopt
 from p2p.client.attached import attach, detach
-from p2p.consensus.following import FollowingConsensus
+from p2p.consensus.following import FollowingConsensus, NoVoterError
 from p2p.consensus.seat import Seat
 from p2p.engines import NodeEngines, RaftPlace, has_group, has_local_log
 from p2p.exchange.exchange import Exchange, surroundings_of
 from p2p.http.node_calls import Caller, NodeCalls
 from p2p.identity.node_key import NodeKey, node_key
 from p2p.membership.addresses import advertised, own_addresses, raft_address, raft_port, strangers
-from p2p.membership.bootstrap import Contact, Entry, EntryKind
+from p2p.membership.bootstrap import CONTACTS_MAX, Contact, Entry, EntryKind
+from p2p.membership.group_standing import GroupStanding
 from p2p.membership.kept import keep_contacts
+from p2p.membership.recovery import RECOVERED
+from p2p.membership.removal import Removal
+from p2p.membership.resting import FOLLOWS_FACT, NAME_FACT
 from p2p.mesh import Mesh, wall
 from p2p.voting import ClusterEngine, Voting
 from ringrift_core.errors import RingriftError, StorageError
 from ringrift_core.storage import prepare_folder
 
 NOT_ALONE = "is the folder of a node of a larger cluster and holds no whole state: start it (ringrift-p2p) and ask it"
-NAME_FACT = "node_id"  # under which the name of the node is kept
-FOLLOWS_FACT = "follows"  # that the node has followed voters: it has no log of its own then, and must not begin one
 CONTACTS_S = 10.0  # between two looks at whom to ask in the next life
 FAILURES = 3  # of calls to a node before it is left alone
 REST_S = 20.0  # for so long: one that comes back is needed at once
+ADDRESSES_MAX = 4  # of a node that others have told of
 VOTING_S = 1.0  # between two looks at who should vote
 CHANCE = secrets.SystemRandom()
 VOTING_TIMEOUT_S = 60.0  # a change of the consensus waits for disks and for a process
@@ -66,7 +69,7 @@ class Kind(StrEnum):
     FOLLOWER = "follower"
 
 
-Arrive = Callable[[NodeSettings, StateManager, NodeKey, Callable[[int], Awaitable[Join]]], Awaitable[Entry]]
+Arrive = Callable[[NodeSettings, StateManager, NodeKey, Callable[[int], Awaitable[Join]], str], Awaitable[Entry]]
 
 
 @asynccontextmanager
@@ -99,7 +102,15 @@ async def owned(folder: NodeFolder) -> AsyncIterator[None]:
 
 
 def kind_of(folder: NodeFolder, known: Mapping[str, object]) -> Kind:
-    """What a node was when it ended; works on the disk. `known` are the facts that it keeps."""
+    """What a node was when it ended; works on the disk. `known` are the facts that it keeps.
+
+    StorageError where a person has begun to recover it and not finished.
+    """
+    if (folder.log / RECOVERED).exists() and not folder.group.exists():
+        raise StorageError(
+            f"{folder.root}: a recovery was begun here and cut off; finish it: ringrift-p2p voters recover --data-dir "
+            f"{folder.root}"
+        )
     if has_group(folder):
         return Kind.VOTER
     return Kind.FOLLOWER if known.get(FOLLOWS_FACT) and not has_local_log(folder) else Kind.ALONE
@@ -149,10 +160,7 @@ async def _node(settings: Settings, duty: Duty, arrive: Arrive | None) -> AsyncI
         settings = named_as_before(settings, known.get(NAME_FACT))
         node = Node(settings, folder, kept, await asyncio.to_thread(node_key, folder.root))
         node.cluster_id = str(known.get(FACT) or "")
-        if arrive is not None and await asyncio.to_thread(node.comes_in, kind):
-            kind = await node.come_in(arrive)
-        node.seat = Seat(node.engine(kind))
-        async with node.calls, node.seat, node.working(duty):
+        async with node.calls, node.seated(kind, arrive), node.working(duty):
             attach(node.pipeline)
             try:
                 yield node
@@ -201,14 +209,33 @@ class Node:
         new = kind is Kind.ALONE and not self.cluster_id and not has_local_log(self.folder)
         return kind is Kind.FOLLOWER or (new and bool(strangers(node.peers, own_addresses(node))))
 
-    async def come_in(self, arrive: Arrive) -> Kind:
-        """Come into a cluster; as what."""
+    @asynccontextmanager
+    async def seated(self, kind: Kind, arrive: Arrive | None) -> AsyncIterator[None]:
+        """Have a state until the block ends. Who is let in and then finds no voter goes back to where nodes wait."""
+        hindered = ""
+        async with AsyncExitStack() as stack:
+            while True:
+                coming = arrive if await asyncio.to_thread(self.comes_in, kind) else None
+                if coming is not None:
+                    kind = await self.come_in(coming, hindered)
+                self.seat = Seat(self.engine(kind))
+                try:
+                    await stack.enter_async_context(self.seat)
+                    break
+                except NoVoterError as error:
+                    if coming is None:
+                        raise
+                    hindered = str(error)
+            yield
+
+    async def come_in(self, arrive: Arrive, hindered: str = "") -> Kind:
+        """Come into a cluster; as what. `hindered` says why the way before came to nothing."""
         resources = ResourceWatch(self.settings, self.folder.root, GpuProbe(time.monotonic, visible=visible_gpus()))
 
         async def record(session: int) -> Join:
             return await asyncio.to_thread(join_of, self.settings, resources, self._own_record(session))
 
-        entry = await arrive(self.settings.node, self.kept, self.key, record)
+        entry = await arrive(self.settings.node, self.kept, self.key, record, hindered)
         self._contacts = {it.node: (it.address,) for it in entry.contacts}
         if entry.kind is EntryKind.FOUNDER:
             self._new_id = entry.cluster_id
@@ -261,10 +288,18 @@ class Node:
         async def follows() -> None:
             await self.kept.save_state({FOLLOWS_FACT: True})
 
-        voting = Voting(self.seat, node, self.engines, self.folder, lambda: pipeline.office.held, follows)
+        def standing() -> GroupStanding:
+            return self.mesh.group.standing()
+
+        removal = Removal(node, self.calls, standing, self._learn, time.monotonic)
+        voting = Voting(self.seat, node, self.engines, self.folder, lambda: pipeline.office.held, follows, removal)
+
+        async def look() -> None:
+            self.mesh.group.look()
+            await voting.look()
 
         async def vote(beat: Beat) -> None:
-            await every(VOTING_S, voting.look, timeout_s=VOTING_TIMEOUT_S, beat=beat)
+            await every(VOTING_S, look, timeout_s=VOTING_TIMEOUT_S, beat=beat)
 
         async def keep(beat: Beat) -> None:
             await every(CONTACTS_S, self._keep_contacts, timeout_s=VOTING_TIMEOUT_S, beat=beat)
@@ -297,9 +332,18 @@ class Node:
         contacts = (*(() if state is None else state.voters), *self._contacts)
         return FollowingConsensus(StateMachine(), self.calls, contacts, self.settings.node.node_id, CHANCE.random)
 
+    def _learn(self, contacts: Iterable[Contact]) -> None:
+        """Others have said where these are; the state of this node may be an old one."""
+        for it in contacts:
+            known = (it.address, *self._contacts.get(it.node, ()))
+            self._contacts[it.node] = tuple(dict.fromkeys(known))[:ADDRESSES_MAX]
+        while len(self._contacts) > CONTACTS_MAX:
+            self._contacts.pop(next(iter(self._contacts)))
+
     def _addresses_of(self, node: str) -> tuple[str, ...]:
         member = self.seat.state.members.get(node)
-        return self._contacts.get(node, ()) if member is None or not member.addresses else member.addresses
+        known = () if member is None else member.addresses
+        return tuple(dict.fromkeys((*known, *self._contacts.get(node, ()))))
 
     def _own_record(self, session: int) -> OwnRecord:
         node = self.settings.node

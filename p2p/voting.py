@@ -15,10 +15,12 @@ from typing import Protocol
 from managers.node_folder import NodeFolder
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.local_consensus import LocalConsensus
+from p2p.consensus.effects import Standing
 from p2p.consensus.pipe import Peer
 from p2p.consensus.raft_consensus import RaftConsensus
 from p2p.consensus.seat import Engine, Seat
 from p2p.identity.node_key import bytes_of
+from p2p.membership.removal import Removal
 from ringrift_core.errors import RulesError, StorageError
 from ringrift_core.storage import sync_folder
 
@@ -51,6 +53,7 @@ class Voting:
         folder: NodeFolder,
         leads: Callable[[], bool],
         follows: Callable[[], Awaitable[None]],
+        removal: Removal,
     ) -> None:
         """`leads` says whether this node holds the office; `follows` keeps that it follows, for its next life."""
         self._seat = seat
@@ -59,6 +62,7 @@ class Voting:
         self._folder = folder
         self._leads = leads
         self._follows = follows
+        self._removal = removal
         self._told: tuple[Peer, ...] = ()
         self._waits = ""
 
@@ -69,7 +73,8 @@ class Voting:
         if isinstance(engine, RaftConsensus):
             self._introduce(engine, state)
             standing = engine.standing
-            if not chosen and standing is not None and self._node not in standing.voters:
+            left_out = not chosen and standing is not None and self._node not in standing.voters
+            if left_out or await self._removed(standing, state):
                 await self._follow()
             elif self._leads():
                 await self._change_group(engine, state)
@@ -77,6 +82,12 @@ class Voting:
             await self._found()
         elif chosen:
             await self._join()
+
+    async def _removed(self, standing: Standing | None, state: ClusterState) -> bool:
+        """Whether the others have gone on without this voter while it was away."""
+        removed = await self._removal.look(state, lonely=standing is not None and standing.leader is None)
+        self._seat.remark = self._removal.remark
+        return removed
 
     def _introduce(self, engine: RaftConsensus[ClusterState, Result], state: ClusterState) -> None:
         """Tell the raft process who else votes or should, and where they are."""
@@ -131,6 +142,7 @@ class Voting:
             await asyncio.to_thread(remove_group, self._folder)
 
         await self._seat.change(self._engines.follower, ready)
+        self._seat.remark = ""
         logger.info("voters: this node votes no more and follows")
 
     async def _forget_log(self) -> None:

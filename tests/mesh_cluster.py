@@ -34,6 +34,7 @@ class Cluster:
         self.module = module
         self.ports = dict(zip(names, paired_ports(len(names)), strict=True))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.wait_s = WAIT_S
 
     def start(
         self,
@@ -60,6 +61,17 @@ class Cluster:
         self.processes[name].kill()
         self.processes.pop(name).wait()
 
+    def stop(self, name: str) -> None:
+        """End a node in good order."""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        process.wait(WAIT_S)
+
+    def command(self, *words: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
+        """What a person does in a terminal."""
+        line = [sys.executable, "-P", "-m", "p2p", *words]
+        return subprocess.run(line, input=typed, capture_output=True, text=True, timeout=WAIT_S, check=False)
+
     def ask(self, name: str, method: str = "GET", path: str = "/status", body: object = None) -> Answer:
         """What a node answers; {} where it does not."""
         content = None if body is None else json.dumps(body)
@@ -74,7 +86,7 @@ class Cluster:
 
     def until(self, what: Callable[[Sequence[Answer]], bool]) -> Sequence[Answer]:
         """Wait until the statuses of all nodes that live are as they should be."""
-        deadline = monotonic() + WAIT_S
+        deadline = monotonic() + self.wait_s
         while True:
             found = [self.ask(name) for name in self.processes]
             if all(found) and what(found):

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from managers.state.replica import Listener
@@ -94,7 +95,8 @@ class Group:
         """One voter's control side, not entered yet."""
         store, key = self.folder / node / "raft", self.key_path(node)
         voter = Voter(CLUSTER, node, key, store, "127.0.0.1", self.ports[node], tuple(voters))
-        served = RaftConsensus(History(), voter, base=base, read_back=read_back)
+        made = None if base is None else (base[0], partial(bytes, base[1]))
+        served = RaftConsensus(History(), voter, base=made, read_back=read_back)
         served.peers(self.peers())
         self.served[node] = served
         return served

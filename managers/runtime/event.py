@@ -68,6 +68,7 @@ class DataEventType(StrEnum):
     DISK_SPACE_LOW = "DISK_SPACE_LOW"
     MEMORY_PRESSURE = "MEMORY_PRESSURE"
     CANONICAL_DAMAGED = "CANONICAL_DAMAGED"
+    EVENTS_MISSED = "EVENTS_MISSED"
 
     # aliases: a member with the value of another is that other
     GAME_BATCH_READY = "SELFPLAY_COMPLETE"

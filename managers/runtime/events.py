@@ -347,6 +347,15 @@ class CanonicalDamaged(GameEvent):
     found_sha256: Digest | None = None
 
 
+class EventsMissed(Event):
+    """A node took over a whole state; of the transitions that led to it there it has told no event."""
+
+    type = DataEventType.EVENTS_MISSED
+    node_id: Label
+    first_seq: Positive
+    last_seq: Positive
+
+
 EVENTS: Mapping[DataEventType, type[Event]] = MappingProxyType(
     {
         kind.type: kind
@@ -356,7 +365,7 @@ EVENTS: Mapping[DataEventType, type[Event]] = MappingProxyType(
             *(TrainingFailed, EvaluationStarted, EvaluationProgress, EvaluationCompleted, CurrentNetChanged),
             *(ModelPromoted, ModelPromotionFailed, ModelRolledBack, RegressionDetected, EloUpdated),
             *(CurriculumRebalanced, LoopHalted, LoopResumed, DaemonStarted, DaemonStopped, DaemonStatusChanged),
-            *(DiskSpaceLow, MemoryPressure, CanonicalDamaged),
+            *(DiskSpaceLow, MemoryPressure, CanonicalDamaged, EventsMissed),
         )
     }
 )

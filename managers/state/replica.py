@@ -16,6 +16,7 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 Listener = Callable[[S, S, R], None]
 RecordListener = Callable[[int, bytes], None]
+JumpListener = Callable[[int, S, S], None]
 LISTENERS_MAX = 16  # they run on the loop's thread after every record
 
 
@@ -44,6 +45,7 @@ class Replica(Generic[S, R]):
         self._version = 0
         self._listeners: list[Listener[S, R]] = []
         self._record_listeners: list[RecordListener] = []
+        self._jump_listeners: list[JumpListener[S]] = []
         self._step = asyncio.Event()  # set, and replaced, whenever the version has gone up
 
     @property
@@ -75,6 +77,15 @@ class Replica(Generic[S, R]):
             raise RulesError(f"{LISTENERS_MAX} listeners are the most")
         self._record_listeners.append(listener)
 
+    def on_jump(self, listener: JumpListener[S]) -> None:
+        """Call it when a state takes the place of an earlier one, with that one's version and both states.
+
+        What happened in between is told to nobody. It must not raise.
+        """
+        if len(self._jump_listeners) >= LISTENERS_MAX:
+            raise RulesError(f"{LISTENERS_MAX} listeners are the most")
+        self._jump_listeners.append(listener)
+
     async def changed(self, version: int, timeout_s: float) -> int:
         """Wait until the version is past the given one, at most so long; the version then, past it or not."""
         with suppress(TimeoutError):
@@ -84,8 +95,15 @@ class Replica(Generic[S, R]):
         return self._version
 
     def _install(self, state: S, version: int) -> None:
-        """Take a state as it is; no listener is told."""
+        """Take a state as it is, at the beginning; no listener is told."""
         self._state, self._version = state, version
+
+    def _jump(self, state: S, version: int) -> None:
+        """Take a state as it is in the place of the present one, and tell that."""
+        version_before, before = self._version, self._state
+        self._install(state, version)
+        for listener in self._jump_listeners:
+            listener(version_before, before, state)
 
     def _apply(self, body: bytes, told: Sequence[Listener[S, R]] | None = None) -> R:
         """Apply the next record and tell the listeners, or those given in their place; its result."""

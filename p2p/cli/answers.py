@@ -96,6 +96,34 @@ class EventPage(Answer):
     gap: bool = False  # some between `since` and the first one are not kept any more
 
 
+class VoterRow(Answer):
+    """One who votes, or should."""
+
+    node: Line
+    place: Line = ""
+    connected: bool | None = None
+    missing_s: float | None = None
+    epoch: int | None = None
+    seq: int | None = None
+    version: int | None = None
+    trouble: Line = ""
+
+
+class VotersSaid(Answer):
+    """What a node says of those who agree on the state."""
+
+    node_id: Line
+    cluster_id: Line = ""
+    leader_id: Line | None = None
+    term: int | None = None
+    epoch: int | None = None
+    seq: int | None = None
+    version: int | None = None
+    trouble: Line = ""
+    waits_for: Line = ""
+    voters: tuple[VoterRow, ...] = ()
+
+
 class DaemonRow(Answer):
     """A service of the node."""
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from rich.table import Table
 from rich.text import Text
 
-from p2p.cli.answers import DaemonRow, EventRow, JobRow, ModelRow, NodeRow, Place, as_line
+from p2p.cli.answers import DaemonRow, EventRow, JobRow, ModelRow, NodeRow, Place, VoterRow, VotersSaid, as_line
 
 NOTHING = "-"
 DIGEST_CHARS = 10
@@ -62,6 +62,31 @@ def nodes_table(nodes: Iterable[NodeRow]) -> Table:
         state = f"{alive}, draining" if node.draining else alive
         state = f"{state}, unfit: {node.unfit}" if node.unfit else state
         _add(table, name, state, node.cores, _count(node.gpus), memory, node.session, versions or None)
+    return table
+
+
+def voters_lines(said: VotersSaid) -> list[str]:
+    """What stands above and below the table of voters."""
+    leader = "nobody leads" if said.leader_id is None else f"leader {said.leader_id}"
+    numbers = (("term", said.term), ("epoch", said.epoch), ("seq", said.seq), ("version", said.version))
+    known = [f"{name} {value}" for name, value in numbers if value is not None]
+    lines = [", ".join([leader, *known, f"cluster {said.cluster_id or 'none'}", f"as {said.node_id} sees it"])]
+    if not said.voters:
+        lines.append("a cluster of one: nobody else has to agree")
+    if said.trouble:
+        lines.append(f"the state cannot be written from there: {said.trouble}")
+    if said.waits_for:
+        lines.append(f"waits {said.waits_for}")
+    return lines
+
+
+def voters_table(voters: Iterable[VoterRow]) -> Table:
+    """Voters, a line each."""
+    table = _table("node", "place", "connected", "missing for", "epoch", "seq", "version", "trouble")
+    for it in voters:
+        connected = None if it.connected is None else "yes" if it.connected else "no"
+        missing = None if it.missing_s is None else f"{it.missing_s:.0f} s"
+        _add(table, it.node, it.place, connected, missing, it.epoch, it.seq, it.version, it.trouble or None)
     return table
 
 

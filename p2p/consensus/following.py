@@ -65,8 +65,12 @@ class FollowTiming:
     least_s: float = 0.1  # between two questions: a voter remembers 34 calls per second of a node
     pause_min_s: float = 0.2  # after all voters have failed; doubles
     pause_max_s: float = 5.0
-    begin_s: float = 30.0  # for the first state
+    begin_s: float = 15.0  # for the first state, or the next part of it
     behind_s: float = 60.0  # as long as nobody but who has less than we have answers, ours counts
+
+
+class NoVoterError(StorageError):
+    """No voter tells the state of the cluster; it may be asked again."""
 
 
 @dataclass(slots=True)
@@ -104,6 +108,7 @@ class FollowingConsensus(Replica[ClusterState, Result], LedConsensus[ClusterStat
         self._begun = asyncio.Event()
         self._serving = False
         self._waiting = 0
+        self._limit: asyncio.Timeout | None = None  # of the beginning
 
     # ---- what it shows ----
 
@@ -185,20 +190,20 @@ class FollowingConsensus(Replica[ClusterState, Result], LedConsensus[ClusterStat
     # ---- life ----
 
     async def __aenter__(self) -> Self:
-        """Begin with the state of a voter; StorageError when none tells one in time."""
+        """Begin with the state of a voter; NoVoterError when none tells one in time."""
         await self._tasks.__aenter__()
         self._reach.since_s = asyncio.get_running_loop().time()
         self._reach.turn = int(self._chance() * max(1, len(self.voters)))
         self._watching = self._tasks.create_task(self._watch(), name="watch")
         try:
-            async with asyncio.timeout(self._timing.begin_s):
+            async with asyncio.timeout(self._timing.begin_s) as self._limit:
                 await self._begun.wait()
         except BaseException as error:
             self._watching.cancel()
             await leave(self._tasks, None)
             if isinstance(error, TimeoutError):
                 missed = "; ".join(f"{node}: {why}" for node, why in self._reach.missed.items()) or "nobody is known"
-                raise StorageError(f"no voter tells the state of the cluster: {missed}") from None
+                raise NoVoterError(f"no voter tells the state of the cluster: {missed}") from None
             raise
         self._serving = True
         return self
@@ -281,6 +286,8 @@ class FollowingConsensus(Replica[ClusterState, Result], LedConsensus[ClusterStat
             if (piece.version, piece.total, piece.offset) != (version, total, len(content)) or total > DUMP_BYTES_MAX:
                 raise ValueError("the parts of a dump do not fit")
             content += piece.content
+            if self._limit is not None and not self._begun.is_set() and not self._limit.expired():
+                self._limit.reschedule(asyncio.get_running_loop().time() + self._timing.begin_s)
             if len(content) == total:
                 break
             if not piece.content:
@@ -293,7 +300,10 @@ class FollowingConsensus(Replica[ClusterState, Result], LedConsensus[ClusterStat
         state = await asyncio.to_thread(self._machine.load, bytes(content))
         if version < self._version:
             logger.error("went back from version %d to %d: all voters were there for long", self._version, version)
-        self._install(state, version)
+        if self._begun.is_set():
+            self._jump(state, version)
+        else:
+            self._install(state, version)
         self._wake()
 
     def _give_up_ours(self) -> bool:

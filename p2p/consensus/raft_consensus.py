@@ -98,10 +98,10 @@ class RaftConsensus(Replica[S, R], Consensus[S, R]):
         machine: Machine[S, R],
         voter: Voter,
         *,
-        base: tuple[int, bytes] | None = None,
+        base: tuple[int, Callable[[], bytes]] | None = None,
         read_back: Listener[S, R] | None = None,
     ) -> None:
-        """`base`, a version and its dump, founds a group of `voter.voters` where the store is blank.
+        """`base`, a version and what makes its dump, in a thread, founds a group of `voter.voters` in a blank store.
 
         `read_back` is told of the records that come before the raft process has said how it stands.
         """
@@ -290,7 +290,8 @@ class RaftConsensus(Replica[S, R], Consensus[S, R]):
         paths = str(it.key_path.absolute()), str(it.store.absolute())
         child.say(Begin(it.cluster_id, it.node, *paths, it.host, it.port, it.voters, it.profile, founded=founded))
         if self._base is not None:
-            for part in parts(BasePart, *self._base):
+            version, dump = self._base
+            for part in parts(BasePart, version, await asyncio.to_thread(dump)):
                 await child.say_large(part)
         child.say(self._peers)
 
@@ -341,7 +342,11 @@ class RaftConsensus(Replica[S, R], Consensus[S, R]):
 
     async def _replace(self, version: int, dump: bytes) -> None:
         """Take the state of a dump. What was proposed here may be in it, but no result of it will be heard."""
-        self._install(await asyncio.to_thread(self._machine.load, dump), version)
+        state = await asyncio.to_thread(self._machine.load, dump)
+        if self._reading_back:
+            self._install(state, version)
+        else:
+            self._jump(state, version)
         self._requests.lost("the state was replaced by a newer one")
         self._wake()
 

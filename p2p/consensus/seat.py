@@ -14,7 +14,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from managers.ports import LedConsensus
 from managers.runtime.task_group import leave
-from managers.state.replica import LISTENERS_MAX, Listener, RecordListener
+from managers.state.replica import LISTENERS_MAX, JumpListener, Listener, RecordListener
 from ringrift_core.errors import RulesError, StorageError
 
 S = TypeVar("S")
@@ -53,8 +53,10 @@ class Seat(Generic[S, R]):
         self._floor: tuple[int, S] = (engine.version, engine.state)  # shown until the engine knows as much
         self._listeners: list[Listener[S, R]] = []
         self._record_listeners: list[RecordListener] = []
+        self._jump_listeners: list[JumpListener[S]] = []
         self._changes: asyncio.Queue[Change[S, R] | None] = asyncio.Queue(1)
         self._tasks = asyncio.TaskGroup()
+        self.remark = ""  # put here by who knows more about a trouble than the engine; "" for nothing
 
     # ---- what it shows ----
 
@@ -82,7 +84,8 @@ class Seat(Generic[S, R]):
     @property
     def trouble(self) -> str:
         """Why the state cannot be written to."""
-        return CHANGING if self._serving is None else self._serving.trouble
+        trouble = CHANGING if self._serving is None else self._serving.trouble
+        return f"{trouble}; {self.remark}" if trouble and self.remark else trouble
 
     def on_applied(self, listener: Listener[S, R]) -> None:
         """Call it after each body that is applied from now on; it must not raise."""
@@ -95,6 +98,12 @@ class Seat(Generic[S, R]):
         if len(self._record_listeners) >= LISTENERS_MAX:
             raise RulesError(f"{LISTENERS_MAX} listeners are the most")
         self._record_listeners.append(listener)
+
+    def on_jump(self, listener: JumpListener[S]) -> None:
+        """Call it with version and state before, and the state after, where what came in between is told to nobody."""
+        if len(self._jump_listeners) >= LISTENERS_MAX:
+            raise RulesError(f"{LISTENERS_MAX} listeners are the most")
+        self._jump_listeners.append(listener)
 
     # ---- what can be asked ----
 
@@ -165,6 +174,9 @@ class Seat(Generic[S, R]):
         engine.on_record(self._tell_record)
         await stack.enter_async_context(engine)
         engine.on_applied(self._tell)
+        engine.on_jump(self._tell_jump)
+        if change is not None:
+            self._tell_jump(*self._floor, engine.state)  # what it was told while it began
         if change is not None:
             await change.ready()
         self._serving = engine
@@ -174,6 +186,13 @@ class Seat(Generic[S, R]):
         if self._engine.version > self._floor[0]:
             for listener in self._listeners:
                 listener(before, after, result)
+
+    def _tell_jump(self, version: int, before: S, after: S) -> None:
+        """Behind the floor; an engine that has begun empty jumps from there."""
+        if self._engine.version > self._floor[0]:
+            shown = before if version > self._floor[0] else self._floor[1]
+            for listener in self._jump_listeners:
+                listener(max(version, self._floor[0]), shown, after)
 
     def _tell_record(self, version: int, body: bytes) -> None:
         if version > self._floor[0]:

@@ -16,6 +16,7 @@ from typing import overload
 from managers.state.durable_log import DurableLog
 from managers.state.log_files import LogFiles
 from managers.state.log_format import FRAME_BYTES_MAX, LENGTH, RECORD_BYTES_MAX
+from managers.state.log_recovery import read_back
 from p2p.consensus.base import Base, base_of
 from p2p.consensus.codec import (
     Change,
@@ -52,6 +53,7 @@ class RaftStore:
 
     def __init__(self, files: LogFiles, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self._where = files.where
+        self._files = files
         self._log = DurableLog(files, random_bytes)
         self._base: Base | None = None
         self._entries: list[Entry] = []
@@ -67,12 +69,24 @@ class RaftStore:
         """Lock the folder and read it back; StorageError when it is damaged, InUseError when somebody has it."""
         found = self._log.recover()
         try:
-            if found.snapshot is not None:
-                self._read_image(unpack(found.snapshot))
-            for content in _joined(found.records):
-                self._read_change(unpack(content), lost=bool(found.damaged))
-        except ValueError as error:
+            self._read_back(found.snapshot, found.records, lost=bool(found.damaged))
+        except StorageError:
             self._log.close()
+            raise
+
+    def read(self) -> None:
+        """The same for who only looks: nothing is locked or written, and `sync` must not be called."""
+        found = read_back(self._files)
+        if found is not None:
+            self._read_back(found.snapshot, found.records, lost=bool(found.damaged))
+
+    def _read_back(self, snapshot: bytes | None, records: Collection[bytes], *, lost: bool) -> None:
+        try:
+            if snapshot is not None:
+                self._read_image(unpack(snapshot))
+            for content in _joined(records):
+                self._read_change(unpack(content), lost=lost)
+        except ValueError as error:
             raise StorageError(f"{self._where}: holds no log of a voter ({error}); move it away") from error
         self._durable_meta = self._meta
         self._kept = len(self._entries)

@@ -23,6 +23,7 @@ from p2p.http.promotion_forms import PromoteForm, RollbackForm
 from p2p.identity.principals import ADMINS, EVERYBODY, FETCHERS, NODES, READERS, WATCHERS, Principal
 from p2p.membership.admission import Admitted, JoinForm
 from p2p.membership.bootstrap import Adoption, Card
+from p2p.membership.group_standing import GroupStanding, VotersAnswer
 from p2p.membership.heartbeat import HeartbeatAnswer
 
 SEGMENT = "[A-Za-z0-9._~-]{1,128}"  # of a path, what a {name} stands for; nothing that needs an escape
@@ -162,6 +163,9 @@ ROUTES = (
           JoinForm),
     Route("POST", "/cluster/heartbeat", NODES, "a node tells the leader how it is, and is told where it stands",
           HeartbeatAnswer, NodeReport),
+    get("/cluster/voters", "who agrees on the state, who leads them, who is missing and what is waited for; the others "
+        "are asked", VotersAnswer),
+    get("/cluster/standing", "how the node stands among the voters, by its own word", GroupStanding, NODES),
     get("/cluster/watch", "what has changed in the state, for nodes that do not vote; msgpack", None, NODES, WATCH),
     Route("POST", "/cluster/propose", NODES, "a command of a node that does not vote, brought into the log", Proposed,
           Command, queries=BEHIND, body_bytes_max=COMMAND_BYTES_MAX),

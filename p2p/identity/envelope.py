@@ -27,7 +27,10 @@ SKEW_S = 60.0  # between the clocks of two nodes
 KEPT_S = 2 * SKEW_S  # how long a nonce is remembered
 NONCE_BYTES = 12
 NONCES_PER_SENDER_MAX = 4096  # in KEPT_S: 34 calls per second
-SENDERS_MAX = 128
+SENDERS_MAX = 2048
+NONCES_OWN = 128  # of each sender, whatever others do: one call per second
+SWEEP_S = 1.0  # between two looks at all senders for room
+NONCES_SHARED_MAX = 1 << 18  # beyond their own, of all together: with those at most 2^19, some 130 MB
 CLUSTER_NAME = "[A-Za-z0-9._-]{1,64}"
 TIMESTAMP = r"[0-9]{1,12}\.[0-9]{6}"
 EPOCH_MAX = (1 << 63) - 1
@@ -131,6 +134,21 @@ def signed_bytes(call: Call, envelope: Envelope) -> bytes:
     return b"".join(struct.pack(">I", len(it)) + it for it in fields)
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many calls are remembered."""
+
+    senders: int = SENDERS_MAX
+    each: int = NONCES_PER_SENDER_MAX
+    own: int = NONCES_OWN
+    shared: int = NONCES_SHARED_MAX
+
+    @property
+    def nonces_max(self) -> int:
+        """Of all senders together."""
+        return self.senders * self.own + self.shared
+
+
 class Verifier:
     """Opens envelopes for one node, and takes each only once.
 
@@ -145,13 +163,13 @@ class Verifier:
         keys: KnownKeys,
         *,
         since: float,
-        nonces_per_sender_max: int = NONCES_PER_SENDER_MAX,
-        senders_max: int = SENDERS_MAX,
+        room: "Room | None" = None,
     ) -> None:
         self._cluster_id = cluster_id
         self._node_id = node_id
         self._keys = keys
-        self._seen = _Seen(since, nonces_per_sender_max, senders_max)
+        self.room = room or Room()
+        self._seen = _Seen(since, self.room)
 
     def check(self, call: Call, header: str, *, now: float, epoch: int) -> Sender | Refusal:
         """Who has sent a call that comes at unix time `now` while this node is in `epoch`, or why it is refused."""
@@ -183,23 +201,29 @@ class _Calls:
     nonces: OrderedDict[str, float] = field(default_factory=OrderedDict)  # timestamps, in the order of arrival
     forgotten: float = 0.0
 
-    def forget(self, before: float) -> None:
-        """Timestamps come nearly in order: one that is kept keeps those behind it a little longer."""
+    def forget(self, before: float, own: int) -> int:
+        """Forget what is too old; how many more than `own` are fewer now.
+
+        Timestamps come nearly in order: one that is kept keeps those behind it a little longer.
+        """
+        beyond = max(0, len(self.nonces) - own)
         while self.nonces:
             nonce, timestamp = next(iter(self.nonces.items()))
             if timestamp >= before:
-                return
+                break
             del self.nonces[nonce]
             self.forgotten = max(self.forgotten, timestamp)
+        return beyond - max(0, len(self.nonces) - own)
 
 
 class _Seen:
     """Which calls were taken. A live nonce is never forgotten: what does not fit is refused."""
 
-    def __init__(self, since: float, nonces_max: int, senders_max: int) -> None:
+    def __init__(self, since: float, room: Room) -> None:
         self._since = since
-        self._nonces_max = nonces_max
-        self._senders_max = senders_max
+        self._room = room
+        self._shared = 0  # nonces that senders have beyond their own room
+        self._swept = 0.0
         self._calls: OrderedDict[str, _Calls] = OrderedDict()  # the sender that was heard last at the end
 
     def take(self, envelope: Envelope, now: float) -> Refusal | None:
@@ -207,7 +231,7 @@ class _Seen:
         timestamp = float(envelope.timestamp)
         calls = self._calls.get(envelope.sender)
         if calls is not None:
-            calls.forget(now - KEPT_S)
+            self._forget(calls, now)
         forgotten = max(self._since, 0.0 if calls is None else calls.forgotten)
         if abs(timestamp - now) > SKEW_S or timestamp <= forgotten:
             return Refusal("clock_off", 401, "the clocks are too far apart, or the call too old", {"server_time": now})
@@ -217,15 +241,16 @@ class _Seen:
                 return Refusal("too_many_senders", 503, "too many nodes have called in the last two minutes; try again")
         if envelope.nonce in calls.nonces:
             return Refusal("replayed", 401, "this call was taken already")
-        if len(calls.nonces) >= self._nonces_max:
+        if len(calls.nonces) >= self._room.each or not self._fits(calls, now):
             return Refusal("too_many_calls", 503, "too many calls in the last two minutes; try again later")
+        self._shared += len(calls.nonces) >= self._room.own
         calls.nonces[envelope.nonce] = timestamp
         self._calls.move_to_end(envelope.sender)
         return None
 
     def _place(self, sender: str, now: float) -> _Calls | None:
         """Room for one more sender: that of one whose calls are all too old to be replayed."""
-        if len(self._calls) >= self._senders_max:
+        if len(self._calls) >= self._room.senders:
             quiet = next(self._quiet(now), None)
             if quiet is None:
                 return None
@@ -235,6 +260,22 @@ class _Seen:
 
     def _quiet(self, now: float) -> Iterator[str]:
         for sender, calls in self._calls.items():
-            calls.forget(now - KEPT_S)
+            self._forget(calls, now)
             if not calls.nonces:
                 yield sender
+
+    def _forget(self, calls: _Calls, now: float) -> None:
+        self._shared -= calls.forget(now - KEPT_S, self._room.own)
+
+    def _fits(self, calls: _Calls, now: float) -> bool:
+        """Whether a sender has room for one more: its own, or of what all share.
+
+        Those who have stopped calling give theirs back when it is looked for, once a second.
+        """
+        if len(calls.nonces) < self._room.own or self._shared < self._room.shared:
+            return True
+        if abs(now - self._swept) >= SWEEP_S:
+            self._swept = now
+            for each in self._calls.values():
+                self._forget(each, now)
+        return self._shared < self._room.shared

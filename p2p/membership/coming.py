@@ -38,6 +38,7 @@ class Arrival:
     wall: Callable[[], float]  # unix seconds
     tls: ssl.SSLContext | None = None  # with which peers are asked over https
     must_listen: bool = True
+    hindered: str = ""  # what it waits for where it was let in in vain before
 
 
 async def come_in(arrival: Arrival, note: Callable[[str], None]) -> Entry:
@@ -79,7 +80,7 @@ async def come_in(arrival: Arrival, note: Callable[[str], None]) -> Entry:
     gate = arrival.access.gate(arrival.wall, time.monotonic)
     metrics = RequestMetrics(gate.refusals.counts)
     async with PeerCalls(arrival.access.credentials.cluster, arrival.tls) as peers:
-        lobby = Lobby(core, peers, newcomer)
+        lobby = Lobby(core, peers, newcomer, arrival.hindered)
         if not wish.peers:
             return await lobby.run()
         answering = Answering(lobby.handlers(), arrival.access, gate, metrics)

@@ -18,7 +18,7 @@ from managers.sightings import NodeReport
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.members import LEADER
 from managers.state.record import Count, Record
-from managers.state.replica import Listener
+from managers.state.replica import JumpListener, Listener
 from p2p.consensus.following import Calls
 from p2p.http.node_calls import CallError
 
@@ -46,6 +46,9 @@ class Followed(Protocol):
 
     def on_applied(self, listener: Listener[ClusterState, Result]) -> None:
         """Call it after each record."""
+
+    def on_jump(self, listener: JumpListener[ClusterState]) -> None:
+        """Call it when a state takes the place of an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class Heartbeat:
         self._answer: HeartbeatAnswer | None = None
         self.trouble = ""  # why the leader did not hear the latest one
         consensus.on_applied(self._applied)
+        consensus.on_jump(self._jumped)
 
     @property
     def answer(self) -> HeartbeatAnswer | None:
@@ -134,6 +138,10 @@ class Heartbeat:
         if not self.trouble:
             logger.warning("the leader does not hear this node: %s", why)
         self.trouble = why
+
+    def _jumped(self, _version: int, before: ClusterState, after: ClusterState) -> None:
+        if before.epoch != after.epoch:
+            self._wake.set()
 
     def _applied(self, before: ClusterState, after: ClusterState, _result: Result) -> None:
         if before.roles.get(LEADER) != after.roles.get(LEADER) and before.epoch != after.epoch:

@@ -71,8 +71,8 @@ async def forget_id(facts: Facts, folder: NodeFolder, *, has_log: bool) -> Adopt
     """Forget the adopted id of a node that never came in; what it was. RingriftError where the node has a log."""
     if has_log:
         raise RingriftError(
-            f"{folder.log} holds the log of a cluster that has begun: its id stays; to leave it for good, move "
-            f"{folder.log} and {folder.node_state} away"
+            f"{folder.log} holds the log of a cluster that has begun: its id stays; to leave it for good: "
+            f"ringrift-p2p voters leave --data-dir {folder.root}"
         )
     found = await kept_adoption(facts)
     if found is not None:

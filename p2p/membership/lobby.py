@@ -49,6 +49,7 @@ TICK_S = 0.25
 EVENTS_MAX = 1024  # that wait; more proposals are told to come again
 TICKETS_MAX = 64
 ANSWER_S = 8.0  # for a proposal to be kept and answered
+HINDERED_S = 5.0  # after a way in has come to nothing
 JOIN_PAUSE_S = 2.0  # between two rounds of wishes to join
 SESSIONS_TRIED_MAX = 3  # at one member
 UNSETTLED = frozenset({"no_credential", "wrong_token", "other_audience", "old_session", "replayed", "refused"})
@@ -109,7 +110,8 @@ class Newcomer:
 class Lobby:
     """One wait of one node; `run` ends it."""
 
-    def __init__(self, core: Bootstrap, peers: Peers, newcomer: Newcomer) -> None:
+    def __init__(self, core: Bootstrap, peers: Peers, newcomer: Newcomer, hindered: str = "") -> None:
+        """`hindered` says what came in between when this life was let in before: it waits a little first."""
         self._core = core
         self._peers = peers
         self._newcomer = newcomer
@@ -120,7 +122,7 @@ class Lobby:
         self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[None]] = set()
         self._told = ""
-        self._joining = ""  # why no member has let it in yet
+        self._joining = hindered  # why no member has let it in yet
         self._since_s = 0.0
 
     @property
@@ -181,6 +183,10 @@ class Lobby:
         """
         loop = asyncio.get_running_loop()
         self._since_s, entered = loop.time(), loop.create_future()
+        if self._joining:
+            self._tell()
+            await asyncio.sleep(HINDERED_S)
+            self._joining = ""
         await self._group.__aenter__()
         error: BaseException | None = None
         self._spawn(self._tick())

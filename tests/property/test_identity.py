@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p.http.json_body import too_deep
-from p2p.identity.envelope import Address, Call, Known, Sender, Verifier, open_header, seal
+from p2p.identity.envelope import Address, Call, Known, Room, Sender, Verifier, open_header, seal
 from p2p.identity.node_key import NodeKey, base64_text, bytes_of
 from p2p.identity.principals import Principal
 from tests.property import SCALE
@@ -82,7 +82,7 @@ STEPS = st.lists(
 @given(STEPS)
 @settings(max_examples=150 * SCALE, deadline=None)
 def test_nothing_is_taken_twice_however_the_clock_jumps(steps):
-    one = Verifier("c", "here", Keys(), since=NOW - 1, nonces_per_sender_max=3, senders_max=2)
+    one = Verifier("c", "here", Keys(), since=NOW - 1, room=Room(senders=2, each=3))
     call, now = Call.of("GET", "/", b""), NOW
     sent: list[str] = []
     taken: set[str] = set()

@@ -44,7 +44,8 @@ EVENTS = """\
 of an event is the transition that it stems from, or after which this node told it. Events of transitions are derived
 again when a node reads its log at the start, so a cursor outlives a restart, for the last 2,000 records behind the last
 snapshot of the log; what only the node told (its services, progress of its jobs) is not kept over a restart. `gap` is
-true when events behind `since` are not kept any more, or when the cursor is ahead of this node.
+true when events behind `since` are not kept any more, when the cursor is ahead of this node, or within what it was not
+told of because it took over a whole state: `EVENTS_MISSED` says from where to where, whatever `types` are wanted.
 
 With `Accept: text/event-stream` the same events come as server-sent events: `id:` is the cursor, `data:` the event; it
 goes on from `Last-Event-ID`, else from `since`, else from now. A comment comes every 15 s; `event: gap` says that

@@ -112,6 +112,24 @@ def test_a_cursor_that_is_ahead_is_a_gap_and_leads_to_the_end():
     assert journal.after((5, LAST), 10) == Page((), (5, LAST), gap=False), "a transition that told nothing"
 
 
+def test_a_jump_is_told_to_who_was_before_it_and_is_a_gap_to_who_stands_within():
+    journal = read_back()
+    journal.jump(4, 4)  # nothing came in between
+    assert not journal.after((4, LAST), 10).gap
+    journal.jump(4, 90)
+    missed = make_event("EVENTS_MISSED", {"node_id": NODE, "first_seq": 5, "last_seq": 90}, NODE, 1.0)
+    journal.append(missed, 90)
+    journal.append(local(), 95)
+    before = journal.after((4, LAST), 10)
+    assert (told(before), before.gap) == ([("EVENTS_MISSED", (90, 0)), ("DAEMON_STARTED", (95, 0))], False)
+    assert told(journal.after((3, 0), 10))[0] == ("LOOP_RESUMED", (4, 0)), "what was known before still is"
+    for within in ((5, LAST), (89, 3)):
+        page = journal.after(within, 10)
+        assert (page.gap, page.next) == (True, (95, 0))
+    assert not journal.after((90, 0), 10).gap
+    assert told(journal.after((4, 0), 10, {DataEventType.LOOP_HALTED})) == [("EVENTS_MISSED", (90, 0))]
+
+
 def test_whoever_waits_is_woken_by_an_event_and_by_time():
     async def run() -> None:
         journal = read_back()

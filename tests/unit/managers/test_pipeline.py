@@ -64,3 +64,27 @@ def test_controllers_look_at_once_when_an_election_is_won_though_the_state_is_th
 
     run_virtual(live())
     assert [round(it, 3) for it in looks] == [0.0, 0.4]
+
+
+def test_a_state_that_takes_the_place_of_another_is_told_and_wakes_who_decides(tmp_path: Path):
+    cluster = Cluster()
+    pipeline = pipeline_of(cluster, tmp_path)
+    wake = asyncio.Event()
+    pipeline._wakes.append(wake)
+    before = cluster.state
+    cluster.node("a")
+    cluster.node("b")
+    pipeline._jumped(4, before, before)
+    assert (wake.is_set(), pipeline.journal.latest(1)) == (True, ())
+    pipeline._jumped(4, before, cluster.state)
+    (entry,) = pipeline.journal.latest(1)
+    assert entry.event.payload == {"node_id": "a", "first_seq": before.seq + 1, "last_seq": cluster.state.seq}
+
+
+def test_a_member_that_was_never_heard_is_not_made_a_voter(tmp_path: Path):
+    cluster = Cluster()
+    pipeline = pipeline_of(cluster, tmp_path)
+    for name in "abcd":
+        cluster.node(name)
+    pipeline.sightings.heard("b", NodeReport(session=1, versions=PRESENT), 1.0)
+    assert pipeline._unheard(cluster.state) == {"c": 0.0, "d": 0.0}

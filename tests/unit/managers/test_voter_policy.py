@@ -102,3 +102,20 @@ def test_a_voter_that_people_have_chosen_stays():
     cluster = cluster_of("abcd")
     cluster.do(SetVoters(voters=("a", "b", "d")))
     assert wanted(cluster) == "abd"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "deaf", "silent_s", "expected"),
+    [
+        ("ab", "", {}, "for 3 nodes that can vote; heard: a, b"),
+        ("abc", "c", {}, "for 3 nodes that can vote; heard: a, b"),
+        ("abc", "", {}, ""),
+        ("abc", "", {"c": 40.0}, "for c, silent for 40 s: nobody can take its place"),
+        ("abcd", "", {"c": 40.0}, f"for c, silent for 40 s: after {PATIENCE_S:.0f} s d takes its place"),
+        ("abcd", "", {"d": 40.0}, ""),
+    ],
+)
+def test_it_says_what_it_waits_for(nodes: str, deaf: str, silent_s: dict[str, float], expected: str):
+    cluster = cluster_of(nodes, deaf=deaf)
+    wanted(cluster)
+    assert VoterPolicy().waits_for(cluster.state, silent_s) == expected

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ class FakeSeat:
 
     state: ClusterState
     engine: Any
+    remark: str = ""
     changes: list[str] = field(default_factory=list)
 
     async def change(self, make: Callable[[int, ClusterState], Any], ready: Callable[[], Awaitable[None]]) -> None:
@@ -93,14 +94,28 @@ def state_of(voters: str) -> ClusterState:
     return cluster.state
 
 
-def looked(folder: Path, state: ClusterState, engine: object, *, node: str = "a", leads: bool = True) -> list[str]:
+@dataclass
+class Removed:
+    """What other members are said to have said."""
+
+    removed: bool
+    remark: str
+
+    async def look(self, state: ClusterState, *, lonely: bool) -> bool:
+        return self.removed and lonely and bool(state.voters)
+
+
+def looked(
+    folder: Path, state: ClusterState, engine: object, *, node: str = "a", leads: bool = True, removed: bool = False
+) -> list[str]:
     """What one look changes of the seat; `follows` where it was kept."""
     seat, kept = FakeSeat(state, engine), list[str]()
 
     async def follows() -> None:
         kept.append("follows")
 
-    voting = Voting(seat, node, Made(), NodeFolder(folder), lambda: leads, follows)  # type: ignore[arg-type]
+    removal = Removed(removed, "they have gone on")
+    voting = Voting(seat, node, Made(), NodeFolder(folder), lambda: leads, follows, removal)  # type: ignore[arg-type]
     asyncio.run(voting.look())
     return seat.changes + kept
 
@@ -130,6 +145,15 @@ def test_a_voter_that_is_none_any_more_follows_the_others_and_keeps_that_it_does
     changed = looked(tmp_path, state_of("abc"), Raft("abc"), node="d", leads=False)
     assert changed == ["follower of 7 a,b,c", "follows"]
     assert not folder.group.exists()
+
+
+def test_a_voter_without_a_leader_follows_when_the_others_have_gone_on_without_it(tmp_path: Path):
+    engine = Raft("abc")
+    assert looked(tmp_path, state_of("abc"), engine, node="c", leads=False, removed=True) == []
+    engine.stands = replace(engine.stands, leader=None)
+    assert looked(tmp_path, state_of("abc"), engine, node="c", leads=False) == []
+    changed = looked(tmp_path, state_of("abc"), engine, node="c", leads=False, removed=True)
+    assert changed == ["follower of 7 a,b,c", "follows"]
 
 
 def test_a_voter_that_the_group_still_has_goes_on(tmp_path: Path):

@@ -14,7 +14,7 @@ from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Body, Command, Found, HaltAll, Join, ResumeAll, SetVoters, TakeRole, encode
 from managers.state.machine import StateMachine
 from managers.state.members import LEADER
-from p2p.consensus.following import FollowingConsensus, FollowTiming, Proposed
+from p2p.consensus.following import FollowingConsensus, FollowTiming, NoVoterError, Proposed
 from p2p.consensus.watch import FeedSettings, Wanted, WatchFeed
 from p2p.consensus.watch_form import DumpPiece, Records, decode
 from p2p.consensus.watch_form import encode as form_of
@@ -319,7 +319,7 @@ def test_without_a_voter_a_node_does_not_begin():
     async def run() -> None:
         async with voters("v1") as found:
             found.down = {"v1"}
-            with pytest.raises(StorageError, match="v1: v1: it is down"):
+            with pytest.raises(NoVoterError, match="v1: v1: it is down"):
                 async with following(found, FollowTiming(begin_s=0.05, pause_min_s=0.001)):
                     pass
 
@@ -371,5 +371,21 @@ def test_an_answer_that_does_not_fit_changes_nothing_and_the_next_voter_is_asked
             follower._reach.turn = 0
             await found.do(joining(1))
             await caught_up(follower, found)
+
+    asyncio.run(run())
+
+
+def test_a_dump_that_comes_later_is_told_as_a_jump():
+    async def run() -> None:
+        async with voters("v1", settings=SMALL) as found, following(found) as follower:
+            jumps: list[tuple[int, int, int]] = []
+            follower.on_jump(lambda version, before, after: jumps.append((version, before.seq, after.seq)))
+            version = follower.version
+            found.down = {"v1"}
+            for number in range(SMALL.records_max + 2):
+                await found.do(joining(number))
+            found.down = set()
+            await caught_up(follower, found)
+            assert jumps == [(version, 1, 1 + SMALL.records_max + 2)]
 
     asyncio.run(run())

@@ -1,6 +1,7 @@
 """The control process' side of consensus over Raft, with a raft process that says what the test wants."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,13 @@ async def settled() -> None:
 def test_a_raft_process_is_told_who_it_is_and_nothing_secret(children):
     async def live() -> None:
         peers = (Peer("b", "10.0.0.2", 8771, bytes(32)),)
-        served = consensus(base=(7, b"x" * (1 << 20) + b"y"))
+        made_in: list[threading.Thread] = []
+
+        def dump() -> bytes:
+            made_in.append(threading.current_thread())
+            return b"x" * (1 << 20) + b"y"
+
+        served = consensus(base=(7, dump))
         served.peers(peers)
         async with served:
             begin, *base, told = children.all[0].told
@@ -160,6 +167,7 @@ def test_a_raft_process_is_told_who_it_is_and_nothing_secret(children):
             assert base == [BasePart(7, b"x" * (1 << 20), last=False), BasePart(7, b"y", last=True)]
             assert told == Peers(peers)
             assert served.port == 8771
+            assert made_in != [threading.main_thread()], "the loop does not wait for it"
 
     asyncio.run(live())
 

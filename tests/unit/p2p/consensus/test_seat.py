@@ -193,3 +193,24 @@ def test_an_engine_that_fails_of_itself_ends_the_node():
     with pytest.raises(ExceptionGroup) as raised:
         asyncio.run(main())
     assert raised.group_contains(StorageError, match="the machine raised")
+
+
+def test_a_state_that_takes_the_place_of_another_is_told_with_what_was_shown_before():
+    async def story(seat: Seat[tuple[bytes, ...], int], first: Fake, told: Told) -> None:
+        jumps: list[tuple[int, tuple[bytes, ...], tuple[bytes, ...]]] = []
+        seat.on_jump(lambda version, before, after: jumps.append((version, before, after)))
+        await seat.propose(b"a", WAIT_S)
+        first._jump((b"a", b"b", b"c"), 3)
+        assert jumps == [(1, (b"a",), (b"a", b"b", b"c"))]
+        later = Fake(5, (b"a", b"b", b"c", b"d", b"e"))
+        await seat.change(lambda _version, _state: later, nothing)
+        assert jumps[1:] == [(3, (b"a", b"b", b"c"), later.state)], "what it was told while it began"
+        empty = Fake()
+        await seat.change(lambda _version, _state: empty, nothing)
+        empty._jump((b"x",), 4)
+        assert len(jumps) == 2, "the seat shows a newer one"
+        empty._jump((b"x",), 9)
+        assert jumps[2:] == [(5, later.state, (b"x",))]
+        assert len(told) == 1
+
+    run(story)

@@ -29,7 +29,8 @@ PATHS = (
     | {("POST", path): {A} for path in ADMINS}
     | {("GET", "/cluster/watch"): {V, W}, ("POST", "/cluster/propose"): {V, W}, ("POST", "/cluster/heartbeat"): {V, W}}
     | {("POST", path): {A, O} for path in ("/cluster/adopt", "/cluster/join")}
-    | {("GET", "/cluster/who"): {A, V, W, O}}
+    | {("GET", path): {A, V, W, O} for path in ("/cluster/who", "/cluster/voters")}
+    | {("GET", "/cluster/standing"): {V, W}}
 )
 
 

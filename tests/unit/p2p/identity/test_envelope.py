@@ -1,5 +1,6 @@
 """Envelopes: each refusal, and that nothing is taken twice, whatever the clock does."""
 
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -8,9 +9,12 @@ from p2p.identity.envelope import (
     HEADER_CHARS_MAX,
     Address,
     Call,
+    Envelope,
     Known,
+    Room,
     Sender,
     Verifier,
+    _Seen,
     open_header,
     seal,
     signed_bytes,
@@ -30,8 +34,8 @@ class Keys:
         return Known(KEYS[node_id].public, Principal.WORKER) if node_id in KEYS else None
 
 
-def verifier(since: float = NOW - 1000, **limits: int) -> Verifier:
-    return Verifier("cluster", "here", Keys(), since=since, **limits)
+def verifier(since: float = NOW - 1000, room: Room | None = None) -> Verifier:
+    return Verifier("cluster", "here", Keys(), since=since, room=room)
 
 
 def sealed(number: int = 1, sender: str = "a", now: float = NOW, call: Call = CALL, address: Address = HERE) -> str:
@@ -145,7 +149,7 @@ def test_what_was_sealed_before_this_process_began_is_not_taken():
 
 
 def test_a_full_memory_refuses_and_forgets_no_live_call():
-    one = verifier(nonces_per_sender_max=3)
+    one = verifier(room=Room(each=3))
     headers = [sealed(number) for number in range(4)]
     assert [check(one, header) for header in headers] == ["taken"] * 3 + ["too_many_calls"]
     found = one.check(CALL, headers[3], now=NOW, epoch=EPOCH)
@@ -157,7 +161,7 @@ def test_a_full_memory_refuses_and_forgets_no_live_call():
 
 
 def test_too_many_senders_are_refused_until_one_is_quiet():
-    one = verifier(senders_max=2)
+    one = verifier(room=Room(senders=2))
     assert [check(one, sealed(1, name)) for name in "abc"] == ["taken", "taken", "too_many_senders"]
     assert check(one, sealed(2, "a", NOW + 100), NOW + 100) == "taken"
     assert check(one, sealed(3, "c", NOW + 121), NOW + 121) == "taken"  # in the place of b
@@ -165,6 +169,34 @@ def test_too_many_senders_are_refused_until_one_is_quiet():
     quiet = one.check(CALL, sealed(5, "b", NOW + 400), now=NOW + 400, epoch=EPOCH)
     assert isinstance(quiet, Sender)
     assert check(one, sealed(1, "b"), NOW) == "clock_off"  # though b was forgotten with its calls
+
+
+def test_beyond_their_own_room_senders_share_what_there_is():
+    one = verifier(room=Room(senders=3, each=5, own=1, shared=2))
+    assert one.room.nonces_max == 5
+    assert [check(one, sealed(number)) for number in range(4)] == ["taken"] * 3 + ["too_many_calls"]
+    assert [check(one, sealed(number, "b")) for number in range(2)] == ["taken", "too_many_calls"]  # its own is left
+    assert check(one, sealed(0, "c")) == "taken"
+    later = NOW + 121
+    assert [check(one, sealed(9 + number, "b", later), later) for number in range(4)] == ["taken"] * 3 + [
+        "too_many_calls"
+    ], "what a has forgotten is free again, though a has not called"
+    assert check(one, sealed(20, "c", later), later) == "taken"
+
+
+def test_a_thousand_workers_of_one_leader_are_remembered_within_the_memory_that_is_reckoned_with():
+    seen, room = _Seen(NOW - 1000, Room()), Room()
+    tracemalloc.start()
+    try:
+        for number in range(room.own):
+            for sender in range(1200):
+                nonce = base64_text((number << 32 | sender).to_bytes(12, "big"))
+                call = Envelope.model_construct(sender=f"w{sender}", timestamp=f"{NOW:.6f}", nonce=nonce)
+                assert seen.take(call, NOW) is None
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert room.nonces_max * used / (1200 * room.own) < 140e6  # bytes, if all room is taken
 
 
 def test_a_nonce_is_used_whole():

@@ -12,7 +12,7 @@ from p2p.identity.node_key import NodeKey
 from p2p.identity.refusal import Refusal
 from p2p.membership.admission import Admission, AdmissionRefused, Admitted, Host, JoinForm
 from p2p.membership.bootstrap import Adoption, Bootstrap, BootstrapTiming, Card, Contact, Entry, EntryKind, Wish
-from p2p.membership.lobby import Lobby, Newcomer
+from p2p.membership.lobby import HINDERED_S, Lobby, Newcomer
 from p2p.membership.peer_calls import PeerError
 from ringrift_core.errors import StorageError
 from tests.commanded import Commanded
@@ -72,7 +72,7 @@ class Net:
         self.members[f"{name}:1"] = Admission(host)
         return cluster
 
-    async def enter(self, name: str, *peers: str, expect: int = 2, session: int = 1) -> Entry:
+    async def enter(self, name: str, *peers: str, expect: int = 2, session: int = 1, hindered: str = "") -> Entry:
         """One node until it is in."""
         key: NodeKey = key_of(name)
 
@@ -100,7 +100,7 @@ class Net:
             waits=self.said.append,
         )
         wish = Wish(name, name[:1].encode().hex() * 8, peers, expect, name[:1].encode().hex() * 16, 0.0)
-        lobby = Lobby(Bootstrap(wish, self.disks.get(name), TIMING), self, newcomer)
+        lobby = Lobby(Bootstrap(wish, self.disks.get(name), TIMING), self, newcomer, hindered)
         self.lobbies[f"{name}:1"] = lobby
         try:
             async with asyncio.timeout(FAR_S):
@@ -212,5 +212,18 @@ def test_a_namesake_is_told():
         for task in (first, second):
             task.cancel()
         await asyncio.gather(first, second, return_exceptions=True)
+
+    run_virtual(run())
+
+
+def test_who_was_let_in_in_vain_says_why_and_waits_before_it_asks_again():
+    async def run() -> None:
+        net = Net()
+        net.member("m")
+        entering = asyncio.ensure_future(net.enter("n", "m:1", hindered="no voter tells the state: m: down"))
+        await asyncio.sleep(HINDERED_S / 2)
+        assert net.said == [net.lobbies["n:1"].waits_for] == ["no voter tells the state: m: down"]
+        assert net.admitted == {}
+        assert (await entering).kind is EntryKind.FOLLOWER
 
     run_virtual(run())
