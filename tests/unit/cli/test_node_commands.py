@@ -43,6 +43,14 @@ NODES = {
         }
     ]
 }
+VOTERS = {
+    "node_id": "a", "cluster_id": "0" * 32, "leader_id": "a", "term": 4, "epoch": 9, "seq": 12, "version": 30,
+    "trouble": "", "waits_for": "for b: nobody can take its place",
+    "voters": [
+        {"node": "a", "place": "leader", "connected": True, "seq": 12},
+        {"node": "b", "place": "voter", "connected": False, "missing_s": 41.0, "trouble": "it is down"},
+    ],
+}  # fmt: skip
 MODELS = {"models": [{"sha256": "ab" * 32, "game": GAME, "version": 4, "role": "champion", "elo": 1432.4, "at": 1e9}]}
 DAEMONS = {"daemons": {"STATUS_BOARD": {"state": "running", "restarts": 2, "last_error": "", "critical": True}}}
 CONFIG = {
@@ -66,6 +74,11 @@ def run(node: RecordedNode, *arguments: str) -> str:
     return done.output
 
 
+def test_options_of_the_list_of_voters_stand_behind_what_they_are_for():
+    done = CliRunner().invoke(app, ["voters", "--json", "recover"])
+    assert (done.exit_code, "write options after recover" in done.output) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("command", "path", "answer", "words"),
     [
@@ -78,6 +91,8 @@ def run(node: RecordedNode, *arguments: str) -> str:
             ["id: training-2", "why: waits for 20 games", '{"steps": 5}'],
         ),
         (["nodes"], "/nodes", NODES, ["here (this one)", "yes", "8", "ringrift 0.1.0, protocol 0, rules ababababab"]),
+        (["voters"], "/cluster/voters", VOTERS, ["leader a, term 4, epoch 9", "nobody can take", "it is down", "41 s"]),
+        (["voters", "list"], "/cluster/voters", VOTERS, ["as a sees it"]),
         (["models"], "/models", MODELS, ["ababababab", "champion", "1432", "2001-09-09"]),
         (["config"], "/config", CONFIG, ["seed: 7 (command line)", "later.new: null (x): unknown to this version"]),
         (["config", "training"], "/config", CONFIG, ["training.steps: 1500 (node.yaml:3): steps of a later run"]),

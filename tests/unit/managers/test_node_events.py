@@ -242,6 +242,7 @@ def of_a_node() -> set[DataEventType]:
     node.events.resources(Resources(0, 1, 0, 1, 0.0, 0, 1, "memory: none"), "/data")
     node.events.damaged(Finding(GAME, "damaged", "gone"), A)
     node.events.rebalanced({GAME: 1.0}, {})
+    node.events.missed(3, 9)
     return node.types()
 
 
