@@ -126,7 +126,7 @@ class Round:
         for node, machine in machines.items():
             store, key = self.group.folder / node / "raft", self.group.key_path(node)
             voter = Voter(CLUSTER, node, key, store, "127.0.0.1", self.group.ports[node], tuple(NODES))
-            self._served[node] = RaftConsensus(machine, voter, base=(0, b"{}"))
+            self._served[node] = RaftConsensus(machine, voter, base=(0, lambda: b"{}"))
             self._served[node].peers(self.group.peers())
         await asyncio.gather(*(stack.enter_async_context(it) for it in self._served.values()))
         return list(machines.values())
