@@ -302,8 +302,9 @@ def test_a_gap_in_what_is_told_ends_the_raft_process_and_nothing_of_it_is_applie
     run(what, children)
 
 
-def test_a_dump_takes_the_place_of_the_state_and_no_listener_is_told(children):
+def test_a_dump_takes_the_place_of_the_state_and_is_told_as_a_jump_alone(children):
     async def what(served: RaftConsensus[State, int], child: FakeChild) -> None:
+        served.on_jump(lambda version, before, after: jumps.append((version, len(before), len(after))))
         served.on_applied(lambda _before, after, _result: told.append(after[-1]))
         waiting = asyncio.create_task(served.propose(b"x", WAIT_S))
         await child.asked(Propose)
@@ -311,11 +312,12 @@ def test_a_dump_takes_the_place_of_the_state_and_no_listener_is_told(children):
         child.tell(Applied(6, (TAG + b"6",)))
         assert await served.changed(5, WAIT_S) == 6
         assert served.state == (b"1", b"2", b"3", b"4", b"5", b"6")
-        assert told == [b"6"]
+        assert (told, jumps) == ([b"6"], [(0, 0, 5)])
         with pytest.raises(StorageError, match="this may have been written or not"):
             await waiting
 
     told: list[bytes] = []
+    jumps: list[tuple[int, int, int]] = []
     run(what, children)
 
 
