@@ -120,6 +120,7 @@ class JobManager:
         self._launcher = launcher
         self._proposer_of = proposer_of
         self._on_report = on_report
+        self.place = JobPlace(identity.node, identity.session, settings, folder)
         self.inputs: JobInputs = NothingToBring()  # put here before the first job, by who has others
         self.resting = ""  # why selfplay rests here, put here by who knows; "" when it does not
         self._running: dict[str, Running] = {}
@@ -256,9 +257,7 @@ class JobManager:
         job, cores = running.job, running.cores
         if cores < job.cores:
             logger.warning("job %s asks for %d cores; it gets the %d of this node", job.id, job.cores, cores)
-        return await JobPlace(self._identity.node, self._identity.session, self._settings, self._folder).order(
-            job, cores
-        )
+        return await self.place.order(job, cores)
 
     async def _listen(self, running: Running, child: Child, proposer: Proposer) -> Report | None:
         """Read what the job reports; the last `done`, if one came."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from managers.decision import Wait
-from managers.job_manager import OWN, JobManager, JobPlace
+from managers.job_manager import OWN, JobManager
 from managers.job_progress import progress_text
 from managers.ports import Child, Launcher, LaunchError
 from managers.state.cluster_state import ClusterState
@@ -47,15 +47,10 @@ class OwnSelfplay:
     """Plays on the free cores of one node; `look` each second, `end` when the node ends."""
 
     def __init__(
-        self,
-        place: JobPlace,
-        launcher: Launcher,
-        jobs: JobManager,
-        fit: Callable[[], bool],
-        monotonic: Callable[[], float],
+        self, launcher: Launcher, jobs: JobManager, fit: Callable[[], bool], monotonic: Callable[[], float]
     ) -> None:
         """`fit`: whether the machine has room for jobs."""
-        self._place = place
+        self._place = jobs.place
         self._launcher = launcher
         self._jobs = jobs
         self._fit = fit

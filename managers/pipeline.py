@@ -28,7 +28,7 @@ from managers.dispatcher import Dispatcher
 from managers.event_journal import EventJournal
 from managers.feedback_loop_controller import FeedbackLoopController
 from managers.gpu_probe import GpuProbe
-from managers.job_manager import JobManager, JobPlace, NodeIdentity, OnReport
+from managers.job_manager import JobManager, NodeIdentity, OnReport
 from managers.job_reaper import JobReaper
 from managers.manual_promotion import ManualPromotion
 from managers.manual_rollback import ManualRollback
@@ -145,8 +145,7 @@ class Pipeline:
         self._events = NodeEvents(router, settings.node.node_id, time.monotonic)
         self.jobs = JobManager(self.identity, settings, folder, launcher, self.proposer, self._reported)
         self._launcher = launcher
-        place = JobPlace(settings.node.node_id, own.session, settings, folder)
-        self.own_selfplay = OwnSelfplay(place, launcher, self.jobs, lambda: not self._unfit, time.monotonic)
+        self.own_selfplay = OwnSelfplay(launcher, self.jobs, lambda: not self._unfit, time.monotonic)
         self._reaper = JobReaper(settings)
         self.sightings = Sightings()  # what other nodes tell this one while it leads
         self._resources = ResourceWatch(settings, folder.root, GpuProbe(time.monotonic, visible=visible_gpus()))
@@ -355,8 +354,9 @@ class Pipeline:
                 silent_s = self._reaper.silent_s(state, time.monotonic(), HEARD_S)
                 silent_s.pop(self.identity.node, None)
                 self.standing.silent_s = silent_s
-                self.standing.voters_wait = policy.waits_for(state, self._unheard(state) | silent_s)
-                await self._carry_out("VOTER_POLICY", proposer, policy.decide(state, self._unheard(state) | silent_s))
+                absent_s = self._unheard(state) | silent_s
+                self.standing.voters_wait = policy.waits_for(state, absent_s)
+                await self._carry_out("VOTER_POLICY", proposer, policy.decide(state, absent_s))
 
         await self._every(look, beat, wake=False)
 
@@ -503,8 +503,7 @@ class Pipeline:
         if after.seq > before.seq:
             self.journal.jump(before.seq, after.seq)
             self._events.missed(before.seq, after.seq)
-        for event in self._wakes:
-            event.set()
+        self.wake()
 
     def _new_proposer(self, name: str) -> Proposer:
         return Proposer(self.consensus, self._client(name), self.clock)

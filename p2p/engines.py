@@ -36,9 +36,7 @@ class NodeEngines:
     read_back: ReadBack
     following: Callable[[ClusterState | None], ClusterEngine]  # makes what follows voters: those of a state, if any
     cluster_id: Callable[[], str]
-    moved: Callable[
-        [], None
-    ]  # called when this node as a voter leads, or leads no more, or its group has moved otherwise
+    moved: Callable[[], None]  # called when the group of a voter has moved, such as to another leader
 
     def alone(self) -> LocalConsensus[ClusterState, Result]:
         """A cluster of one."""

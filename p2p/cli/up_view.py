@@ -66,6 +66,8 @@ def lines_of(sight: ClusterSight) -> Iterator[str]:
     yield from (f"{node.plan.name}: {alive_text(node)}" for node in sight.nodes if node.status is None)
     if sight.aim:
         yield from not_yet(sight)
+    if sight.kernels:
+        yield sight.kernels
 
 
 def alive_text(node: NodeSight) -> str:

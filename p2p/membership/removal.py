@@ -60,8 +60,9 @@ class Removal:
         found = await asked(self._calls, self._first(own, state))
         found |= await asked(self._calls, self._named(found))
         self._next = self._monotonic() + PAUSE_S
-        without = [it for it in found.values() if isinstance(it, GroupStanding) and gone_on(own, it)]
-        if without or any(isinstance(it, GroupStanding) for it in found.values()) or ELSEWHERE in str(found):
+        told = [it for it in found.values() if isinstance(it, GroupStanding)]
+        without = [it for it in told if gone_on(own, it)]
+        if told or ELSEWHERE in str(found):
             self.remark = remark_of(found, without)
         if without:
             self._learned(contacts_of(without))

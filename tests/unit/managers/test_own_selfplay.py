@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from managers.job_manager import JobPlace
 from managers.node_folder import NodeFolder
 from managers.own_selfplay import LONGEST_S, NAME, PATIENCE_S, OwnSelfplay
 from managers.ports import Cause
 from managers.state.commands import Cancel, Drain, HaltAll
-from tests.unit.managers.deciding import Cluster, selfplay, settings_of
+from tests.unit.managers.deciding import Cluster, selfplay
 from tests.unit.managers.test_job_manager import FakeChild, Node, assigned, run, until
 
 TROUBLE = "the raft process has not answered for 11 s"
@@ -23,8 +22,7 @@ class Alone(Node):
         super().__init__(root, cluster)
         self.now = 0.0
         self.fit = True
-        place = JobPlace("a", 1, settings_of(), NodeFolder(root))
-        self.own = OwnSelfplay(place, self.launcher, self.manager, lambda: self.fit, lambda: self.now)
+        self.own = OwnSelfplay(self.launcher, self.manager, lambda: self.fit, lambda: self.now)
 
     async def look(self, group: asyncio.TaskGroup, trouble: str = TROUBLE, after_s: float = 0.0) -> None:
         self.now += after_s
