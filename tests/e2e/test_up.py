@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.test_node_command import free_port
+from tests.mesh_cluster import paired_ports
 
 COMMAND = [sys.executable, "-P", "-m", "p2p", "up"]
 SETTINGS = (
@@ -39,7 +39,7 @@ class Running:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = paired_ports(1)[0]
         self.seen: set[int] = set()  # every node's process that ever was
         self.nodes: list[dict[str, object]] = []
         self.said: list[str] = []
