@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from config.schema import Settings
 from managers.job_outcome import outcome_of
 from managers.job_spec import spec_of
+from managers.line import one_line
 from managers.node_folder import NodeFolder
 from managers.ports import (
     Cause,
@@ -44,7 +45,9 @@ GIB = 1 << 30
 BACKOFF_DOUBLINGS_MAX = 10
 BACKOFF_MAX_S = 86_400.0
 PAUSE_LEAST_S = 1.0  # before a job that the machine has hindered is given back
+REFUSAL_MAX = 500  # characters of why a part was refused
 FOLDERS_KEPT = 50  # of ended jobs, for whoever wants to look
+LIMITED_LIKE = {"part": "gauntlet"}  # kinds that have no limit of memory of their own
 OnReport = Callable[[Job, Report], None]
 
 logger = logging.getLogger(__name__)
@@ -227,7 +230,7 @@ class JobManager:
         folders = (kept.shards(job.game), kept.fetched_shards(job.game), kept.results(job.game), kept.job(job.id))
         for path in folders:
             await asyncio.to_thread(make_folder, path)
-        memory_gb = getattr(self._settings.jobs.memory_gb_max, job.kind)
+        memory_gb = getattr(self._settings.jobs.memory_gb_max, LIMITED_LIKE.get(job.kind, job.kind))
         return Order(
             name=job.id,
             fence=job.fence,
@@ -248,6 +251,9 @@ class JobManager:
                 done = report
             elif report.get("event") == "qualified" and not running.stopping:
                 await self._qualified(job, report, proposer)
+            elif report.get("event") == "refused":
+                said = one_line(f"{report.get('part')} is not taken: {report.get('reason')}")[:REFUSAL_MAX]
+                logger.warning("gauntlet %s: part %s", job.id, said)
             self._on_report(job, report)
         return done
 
