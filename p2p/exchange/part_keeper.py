@@ -1,7 +1,7 @@
 """PART_SYNC: the chunks that other nodes have played of a gauntlet that is judged here.
 
-Beside each gauntlet of this node lies an offer (ringrift_core/evaluation/parts.py): which of its chunks others play,
-and where those are that were played and have come. A chunk that cannot be had is not offered, so it is played here.
+Beside each gauntlet of this node lies an offer (evaluation/part_offer.py): which of its chunks others play, and where
+those are that were played and have come. A chunk that cannot be had is not offered, so it is played here.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from p2p.exchange.arrivals import target_of
 from p2p.exchange.download import FetchError
 from p2p.exchange.fetcher import Fetcher
 from ringrift_core.errors import StorageError
-from ringrift_core.evaluation.parts import PARTS_MAX, Offer, OfferedPart, write_offer
+from ringrift_core.evaluation.part_offer import PARTS_MAX, Offer, OfferedPart, write_offer
 from ringrift_core.game.config_key import CONFIG_KEYS
 
 LOOK_S = 1.0

@@ -1,46 +1,23 @@
 """Parts: chunks of a gauntlet's rows that other processes play ahead of the one that judges.
 
-Beside a gauntlet lies an offer: which of its chunks others play now, and where those are that they have finished. A
-part is a stored match of purpose "part". It is believed as far as it can be checked: the agents, the book and the seed
-are those of the row, the games those of the chunk, each legal and ending as it says. Nobody waits for one for long.
+A part is a stored match of purpose "part". It is believed as far as it can be checked: the agents, the book and the
+seed are those of the row, the games those of the chunk, each legal and ending as it says.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
-
-from pydantic import Field, ValidationError
+from typing import Protocol
 
 from ringrift_core.errors import StorageError
 from ringrift_core.evaluation.check import check_match
 from ringrift_core.evaluation.match import MatchGame
-from ringrift_core.evaluation.record import Record
+from ringrift_core.evaluation.part_offer import read_offer
 from ringrift_core.evaluation.series import Series, is_chunk
 from ringrift_core.evaluation.stored_match import StoredMatch, read_match
-from ringrift_core.storage import read_bounded, write_whole
 
 PURPOSE = "part"  # of the matches
-OFFER_BYTES_MAX = 1 << 20
-PARTS_MAX = 1024  # of one gauntlet: some 2,000 games of each of 20 opponents, 64 at a time
 
 Chunk = tuple[int, int]  # the first block and the one after the last
-Number = Annotated[int, Field(ge=0, lt=1 << 31)]
-
-
-class OfferedPart(Record):
-    """A chunk that somebody else plays, or has played."""
-
-    row: Number
-    first: Number  # block
-    last: Number  # the block after it
-    file: str | None = None  # path of the stored match; None: it is being played
-
-
-class Offer(Record):
-    """What others do for one gauntlet."""
-
-    form: Literal["ringrift.parts/1"] = "ringrift.parts/1"
-    parts: Annotated[tuple[OfferedPart, ...], Field(max_length=PARTS_MAX)] = ()
 
 
 class Parts(Protocol):
@@ -109,18 +86,3 @@ def games_of(match: StoredMatch, series: Series, chunk: Chunk) -> list[MatchGame
         raise StorageError(f"it does not have the games of the blocks {chunk[0]} to {chunk[1] - 1}")
     check_match(match)
     return games
-
-
-def write_offer(path: Path, offer: Offer) -> None:
-    """Keep an offer; StorageError when the disk refuses."""
-    write_whole(path, offer.model_dump_json().encode())
-
-
-def read_offer(path: Path) -> Offer:
-    """An offer, an empty one where there is no file; StorageError when it is damaged."""
-    if not path.exists():
-        return Offer()
-    try:
-        return Offer.model_validate_json(read_bounded(path, OFFER_BYTES_MAX))
-    except ValidationError as error:
-        raise StorageError(f"{path}: offers nothing: {error.errors()[0]['msg']}") from None

@@ -2,17 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ringrift_core.evaluation.openings import Book
-from ringrift_core.evaluation.parts import (
-    Offer,
-    OfferedPart,
-    OfferedParts,
-    read_offer,
-    write_offer,
-)
+from ringrift_core.evaluation.part_offer import Offer, OfferedPart, read_offer, write_offer
+from ringrift_core.evaluation.parts import OfferedParts
 from ringrift_core.evaluation.series import Series
 from ringrift_core.evaluation.stored_match import StoredMatch, write_match
 from ringrift_core.game.config_key import ConfigKey
@@ -56,7 +52,7 @@ def test_a_sound_part_gives_the_games_that_the_judge_would_have_played(tmp_path,
     assert judge.told == []
 
 
-def altered(change: Callable[[dict], None]) -> Callable[[StoredMatch], StoredMatch]:
+def altered(change: Callable[[dict[str, Any]], None]) -> Callable[[StoredMatch], StoredMatch]:
     def make(part: StoredMatch) -> StoredMatch:
         form = part.model_dump()
         change(form)

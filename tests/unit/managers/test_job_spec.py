@@ -7,7 +7,16 @@ import pytest
 from managers.job_spec import spec_of
 from managers.node_folder import NodeFolder
 from managers.state.jobs import Job
-from managers.state.tasks import CanaryTask, GateForm, GauntletTask, Opponent, PartTask, SelfplayTask, Task, TrainingTask
+from managers.state.tasks import (
+    CanaryTask,
+    GateForm,
+    GauntletTask,
+    Opponent,
+    PartTask,
+    SelfplayTask,
+    Task,
+    TrainingTask,
+)
 from ringrift_core.jobs import spec as specs
 from ringrift_core.jobs.gauntlet import PLACES
 from ringrift_core.jobs.spec import (
