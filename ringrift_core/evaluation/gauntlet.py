@@ -21,7 +21,7 @@ from ringrift_core.evaluation.intervals import block_interval
 from ringrift_core.evaluation.match import MatchGame, MatchResult
 from ringrift_core.evaluation.openings import Book
 from ringrift_core.evaluation.parts import Chunk
-from ringrift_core.evaluation.row_player import ALONE, Helpers, RowPlayer
+from ringrift_core.evaluation.row_player import ALONE, Helpers, Pace, RowPlayer
 from ringrift_core.evaluation.series import UNWATCHED, Series, Watch
 from ringrift_core.evaluation.sprt import Outcome, Sprt
 from ringrift_core.evaluation.stored_match import MatchAgent, write_match
@@ -133,6 +133,7 @@ class GameGauntlet:
         self._folder = folder
         self._watch = watch
         self._helpers = helpers
+        self._pace = Pace()
         self._book = Book.of(key)
         self._alpha = alpha_of(settings.candidate_number)
         self._rules = gate_rows(key.players, settings.thresholds)
@@ -181,7 +182,7 @@ class GameGauntlet:
         series = self.series(number, candidate, opponent)
         games: list[MatchGame] = []
         result = series.result(games)
-        for played in RowPlayer(number, series, self.chunks(opponent.role), self._helpers):
+        for played in RowPlayer(number, series, self.chunks(opponent.role), self._helpers, self._pace):
             games += played
             result = series.result(games)
             progress(self._standing(opponent, test, result))

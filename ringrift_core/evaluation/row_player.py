@@ -1,8 +1,9 @@
 """RowPlayer: the chunks of one row in their order, whoever has played them.
 
-Chunks that others play are left to them while there are others to play; for the one that is needed next they get twice
-the time that this process takes for such a chunk, then it is played here after all. So a row ends with the same chunks
-looked at in the same order as without help, and helpers that vanish or lie cost time, never a verdict.
+Chunks that others play are left to them while there are others to play. The one that is needed next is waited for about
+as long as it takes to play it here, then it is played here after all; whoever was waited for in vain is waited for half
+as long the next time. So a row ends with the same chunks looked at in the same order as without help, and helpers that
+are slow, vanish or lie cost some time, never a verdict.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -14,8 +15,9 @@ from ringrift_core.evaluation.parts import Chunk, NoParts, Parts
 from ringrift_core.evaluation.series import Series
 
 AHEAD_MAX = 16  # chunks that are told to come; more helpers than half of them are never asked
-PATIENCE = 2.0  # times as long as this process takes for a chunk
-UNMEASURED_S = 60.0  # the wait for a chunk of another process where this one has not played any
+PATIENCE = 2.0  # for a chunk that is needed, while others are played here: in times that it takes here
+IDLE_PATIENCE = 1.0  # the same while nothing else is left to play: waiting longer costs more than playing
+UNMEASURED_S = 60.0  # what a chunk is taken to take where none was played here yet
 PAUSE_S = 0.2  # between two looks at what others have done
 
 NO_PARTS = NoParts()
@@ -44,6 +46,30 @@ class Helpers:
 ALONE = Helpers()
 
 
+class Pace:
+    """How fast this process plays, and how far others are waited for; through all rows of a gauntlet."""
+
+    def __init__(self) -> None:
+        self.trust = 1.0  # halved by each wait in vain, whole again with each part that comes
+        self._block_s: float | None = None
+
+    def played(self, blocks: int, took_s: float) -> None:
+        """This process has played so many blocks."""
+        self._block_s = took_s / blocks
+
+    def own_s(self, blocks: int) -> float:
+        """What so many blocks take here."""
+        return UNMEASURED_S if self._block_s is None else self._block_s * blocks
+
+
+@dataclass(slots=True)
+class _Need:
+    """The chunk that is needed next: since when, and for how long nothing else was done."""
+
+    since: float
+    idle_s: float = 0.0
+
+
 def next_chunk(missing: Sequence[int], claimed: Collection[int], *, overdue: bool) -> int | None:
     """Which of the missing chunks, in their order, is played now; None: wait for others.
 
@@ -57,13 +83,13 @@ def next_chunk(missing: Sequence[int], claimed: Collection[int], *, overdue: boo
 class RowPlayer:
     """Plays one row; iterating gives the games chunk by chunk and may end at any of them."""
 
-    def __init__(self, row: int, series: Series, chunks: Sequence[Chunk], helpers: Helpers) -> None:
+    def __init__(self, row: int, series: Series, chunks: Sequence[Chunk], helpers: Helpers, pace: Pace) -> None:
         self._row = row
         self._series = series
         self._chunks = chunks
         self._helpers = helpers
+        self._pace = pace
         self._known = {number: list(games) for number, chunk in enumerate(chunks) if (games := series.recalled(*chunk))}
-        self._block_s: float | None = None  # that this process takes for a block
 
     def __iter__(self) -> Iterator[list[MatchGame]]:
         for number in range(len(self._chunks)):
@@ -71,20 +97,33 @@ class RowPlayer:
 
     def _games(self, number: int) -> list[MatchGame]:
         """The games of a chunk; all before it are known."""
-        since = self._helpers.clock()
+        need = _Need(self._helpers.clock())
         while number not in self._known:
             claimed = self._take()
             if number in self._known:
                 break
-            overdue = self._helpers.clock() - since >= self._patience_s(number)
+            overdue = self._is_overdue(number, need)
             missing = [it for it in range(number, len(self._chunks)) if it not in self._known]
             choice = next_chunk(missing, claimed, overdue=overdue)
             if choice is None:
-                self._series.watch.beat()
-                self._helpers.sleep(PAUSE_S)
-            else:
-                self._play(choice, missing)
+                self._pause(need)
+                continue
+            if choice in claimed:
+                self._pace.trust /= 2
+            self._play(choice, missing)
         return self._known[number]
+
+    def _is_overdue(self, number: int, need: _Need) -> bool:
+        """Whether a chunk was waited for long enough."""
+        first, last = self._chunks[number]
+        own_s = self._pace.own_s(last - first) * self._pace.trust
+        return need.idle_s >= IDLE_PATIENCE * own_s or self._helpers.clock() - need.since >= PATIENCE * own_s
+
+    def _pause(self, need: _Need) -> None:
+        began = self._helpers.clock()
+        self._series.watch.beat()
+        self._helpers.sleep(PAUSE_S)
+        need.idle_s += self._helpers.clock() - began
 
     def _take(self) -> Collection[int]:
         """Take what others have finished; the chunks that they play now."""
@@ -99,6 +138,7 @@ class RowPlayer:
             elif games := self._helpers.parts.games(path, self._series, chunk):
                 self._series.watch.memory.keep(self._series.name, chunk[0], games)
                 self._known[number] = list(games)
+                self._pace.trust = 1.0
                 self._helpers.taken()
         return claimed
 
@@ -108,11 +148,4 @@ class RowPlayer:
         self._helpers.begun(Begun(self._row, chunk, ahead))
         began = self._helpers.clock()
         self._known[number] = self._series.play(*chunk)
-        self._block_s = (self._helpers.clock() - began) / (chunk[1] - chunk[0])
-
-    def _patience_s(self, number: int) -> float:
-        """How long others may take for a chunk once it is needed."""
-        if self._block_s is None:
-            return UNMEASURED_S
-        first, last = self._chunks[number]
-        return PATIENCE * self._block_s * (last - first)
+        self._pace.played(chunk[1] - chunk[0], self._helpers.clock() - began)

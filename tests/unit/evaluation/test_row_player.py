@@ -9,7 +9,7 @@ import pytest
 from ringrift_core.evaluation.match import MatchGame
 from ringrift_core.evaluation.openings import Book
 from ringrift_core.evaluation.parts import Chunk
-from ringrift_core.evaluation.row_player import AHEAD_MAX, UNMEASURED_S, Begun, Helpers, RowPlayer, next_chunk
+from ringrift_core.evaluation.row_player import AHEAD_MAX, UNMEASURED_S, Begun, Helpers, Pace, RowPlayer, next_chunk
 from ringrift_core.evaluation.series import Series, Watch
 from ringrift_core.game.config_key import ConfigKey
 from tests.unit.evaluation.results import weak
@@ -45,6 +45,7 @@ class Table:
     kept: list[int] = field(default_factory=list)
     begun: list[Begun] = field(default_factory=list)
     remembered: frozenset[int] = frozenset()
+    pace: Pace = field(default_factory=Pace)
 
     def row(self, count: int) -> RowPlayer:
         table = self
@@ -59,7 +60,7 @@ class Table:
         series = Games("row 0", weak(), weak("1"), book, book.draw(count, [1, 0]), [1, 0], Watch(self, lambda: None))
         self.series = series
         helpers = Helpers(self, self.begun.append, lambda: None, lambda: self.now, self.sleep)
-        return RowPlayer(0, series, [(number, number + 1) for number in range(count)], helpers)
+        return RowPlayer(0, series, [(number, number + 1) for number in range(count)], helpers, self.pace)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -106,14 +107,30 @@ def test_a_chunk_that_others_play_is_left_to_them_and_the_order_stays():
     assert table.kept == [1]
 
 
-def test_a_chunk_that_others_play_is_waited_for_twice_the_time_that_it_takes_here():
-    table = Table({1: (0, 29.9)})
+def test_with_nothing_else_to_play_a_chunk_is_waited_for_as_long_as_it_takes_here():
+    table = Table({1: (0, 19.9)})
     assert firsts(table, 2) == [0, 1]
     assert table.played == [0]
-    late = Table({1: (0, 31)})
+    late = Table({1: (0, 21)})
     assert firsts(late, 2) == [0, 1]
     assert late.played == [0, 1]
-    assert late.now <= 41
+    assert late.now <= 31
+
+
+def test_with_others_to_play_a_chunk_is_waited_for_twice_as_long():
+    table = Table({1: (0, 29.9)})
+    assert firsts(table, 9) == list(range(9))
+    assert table.played == [0, *range(2, 9)]
+
+
+def test_who_was_waited_for_in_vain_is_waited_for_half_as_long_until_a_part_comes():
+    never = Table(dict.fromkeys(range(1, 10), (0, 1000000000.0)))
+    assert firsts(never, 10) == never.played == list(range(10))
+    assert never.now <= 10 * BLOCK_S + 2 * BLOCK_S + 10, "the waits in vain sum to two chunks"
+    again = Table({1: (0, 1e9), 2: (0, 1e9), 3: (0, 30.5), 4: (0, 50)})
+    assert firsts(again, 5) == list(range(5))
+    assert again.played == [0, 1, 2]
+    assert again.pace.trust == 1
 
 
 def test_without_a_measured_chunk_the_wait_has_an_end_too():
