@@ -1,9 +1,9 @@
 """RowPlayer: the chunks of one row in their order, whoever has played them.
 
-Chunks that others play are left to them while there are others to play. The one that is needed next is waited for about
-as long as it takes to play it here, then it is played here after all; whoever was waited for in vain is waited for half
-as long the next time. So a row ends with the same chunks looked at in the same order as without help, and helpers that
-are slow, vanish or lie cost some time, never a verdict.
+Chunks that others play are left to them while there are others to play. The one that is needed next is played here
+after all when somebody has had it for twice the time that it takes here; whoever was waited for in vain is waited for
+half as long the next time. So a row ends with the same chunks looked at in the same order as without help, and helpers
+that are slow, vanish or lie cost some time, never a verdict.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -15,9 +15,9 @@ from ringrift_core.evaluation.parts import Chunk, NoParts, Parts
 from ringrift_core.evaluation.series import Series
 
 AHEAD_MAX = 16  # chunks that are told to come; more helpers than half of them are never asked
-PATIENCE = 2.0  # for a chunk that is needed, while others are played here: in times that it takes here
-IDLE_PATIENCE = 1.0  # the same while nothing else is left to play: waiting longer costs more than playing
-UNMEASURED_S = 60.0  # what a chunk is taken to take where none was played here yet
+PATIENCE = 2.0  # that others have for a chunk since they were seen at it, in times that it takes here
+GRACE = 0.5  # the least that they have once it is needed, the same
+UNMEASURED_S = 30.0  # what a chunk is taken to take where none was played here yet
 PAUSE_S = 0.2  # between two looks at what others have done
 
 NO_PARTS = NoParts()
@@ -62,14 +62,6 @@ class Pace:
         return UNMEASURED_S if self._block_s is None else self._block_s * blocks
 
 
-@dataclass(slots=True)
-class _Need:
-    """The chunk that is needed next: since when, and for how long nothing else was done."""
-
-    since: float
-    idle_s: float = 0.0
-
-
 def next_chunk(missing: Sequence[int], claimed: Collection[int], *, overdue: bool) -> int | None:
     """Which of the missing chunks, in their order, is played now; None: wait for others.
 
@@ -90,6 +82,7 @@ class RowPlayer:
         self._helpers = helpers
         self._pace = pace
         self._known = {number: list(games) for number, chunk in enumerate(chunks) if (games := series.recalled(*chunk))}
+        self._claimed_at: dict[int, float] = {}  # when others were first seen at a chunk
 
     def __iter__(self) -> Iterator[list[MatchGame]]:
         for number in range(len(self._chunks)):
@@ -97,33 +90,27 @@ class RowPlayer:
 
     def _games(self, number: int) -> list[MatchGame]:
         """The games of a chunk; all before it are known."""
-        need = _Need(self._helpers.clock())
+        needed_at = self._helpers.clock()
         while number not in self._known:
             claimed = self._take()
             if number in self._known:
                 break
-            overdue = self._is_overdue(number, need)
             missing = [it for it in range(number, len(self._chunks)) if it not in self._known]
-            choice = next_chunk(missing, claimed, overdue=overdue)
+            choice = next_chunk(missing, claimed, overdue=self._is_overdue(number, needed_at))
             if choice is None:
-                self._pause(need)
+                self._series.watch.beat()
+                self._helpers.sleep(PAUSE_S)
                 continue
             if choice in claimed:
                 self._pace.trust /= 2
             self._play(choice, missing)
         return self._known[number]
 
-    def _is_overdue(self, number: int, need: _Need) -> bool:
-        """Whether a chunk was waited for long enough."""
+    def _is_overdue(self, number: int, needed_at: float) -> bool:
+        """Whether others have had a chunk for long enough."""
         first, last = self._chunks[number]
-        own_s = self._pace.own_s(last - first) * self._pace.trust
-        return need.idle_s >= IDLE_PATIENCE * own_s or self._helpers.clock() - need.since >= PATIENCE * own_s
-
-    def _pause(self, need: _Need) -> None:
-        began = self._helpers.clock()
-        self._series.watch.beat()
-        self._helpers.sleep(PAUSE_S)
-        need.idle_s += self._helpers.clock() - began
+        now, own_s = self._helpers.clock(), self._pace.own_s(last - first) * self._pace.trust
+        return now - self._claimed_at.get(number, now) >= PATIENCE * own_s and now - needed_at >= GRACE * own_s
 
     def _take(self) -> Collection[int]:
         """Take what others have finished; the chunks that they play now."""
@@ -135,6 +122,7 @@ class RowPlayer:
             path = offered[chunk]
             if path is None:
                 claimed.append(number)
+                self._claimed_at.setdefault(number, self._helpers.clock())
             elif games := self._helpers.parts.games(path, self._series, chunk):
                 self._series.watch.memory.keep(self._series.name, chunk[0], games)
                 self._known[number] = list(games)

@@ -16,7 +16,7 @@ from ringrift_core.evaluation.gauntlet import GameGauntlet, GauntletSettings, op
 from ringrift_core.evaluation.gauntlet_result import GauntletResult
 from ringrift_core.evaluation.match import MatchGame
 from ringrift_core.evaluation.parts import PURPOSE, Chunk, OfferedParts
-from ringrift_core.evaluation.row_player import IDLE_PATIENCE, UNMEASURED_S, Helpers
+from ringrift_core.evaluation.row_player import PATIENCE, UNMEASURED_S, Helpers
 from ringrift_core.evaluation.series import Series
 from ringrift_core.evaluation.stored_match import StoredMatch, matches_in, write_match
 from ringrift_core.evaluation.thresholds import Thresholds
@@ -175,7 +175,7 @@ def test_whoever_plays_the_chunks_the_result_and_every_game_are_the_same(helpers
     helped = Run(KNOWN, helpers, durations)
     assert helped.result() == alone()
     assert len(set(helped.played)) == len(helped.played), "no chunk is played here twice"
-    assert helped.waited_s <= len(helpers) * (IDLE_PATIENCE * SLOWEST_S * CHUNK_GAMES + UNMEASURED_S)
+    assert helped.waited_s <= len(helpers) * PATIENCE * (SLOWEST_S * CHUNK_GAMES + UNMEASURED_S)
 
 
 def test_help_that_comes_in_time_is_taken():

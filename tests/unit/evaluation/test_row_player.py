@@ -9,7 +9,16 @@ import pytest
 from ringrift_core.evaluation.match import MatchGame
 from ringrift_core.evaluation.openings import Book
 from ringrift_core.evaluation.parts import Chunk
-from ringrift_core.evaluation.row_player import AHEAD_MAX, UNMEASURED_S, Begun, Helpers, Pace, RowPlayer, next_chunk
+from ringrift_core.evaluation.row_player import (
+    AHEAD_MAX,
+    PATIENCE,
+    UNMEASURED_S,
+    Begun,
+    Helpers,
+    Pace,
+    RowPlayer,
+    next_chunk,
+)
 from ringrift_core.evaluation.series import Series, Watch
 from ringrift_core.game.config_key import ConfigKey
 from tests.unit.evaluation.results import weak
@@ -107,27 +116,31 @@ def test_a_chunk_that_others_play_is_left_to_them_and_the_order_stays():
     assert table.kept == [1]
 
 
-def test_with_nothing_else_to_play_a_chunk_is_waited_for_as_long_as_it_takes_here():
+@pytest.mark.parametrize("count", [2, 9])
+def test_others_have_a_chunk_for_twice_the_time_that_it_takes_here(count):
     table = Table({1: (0, 19.9)})
-    assert firsts(table, 2) == [0, 1]
-    assert table.played == [0]
+    assert firsts(table, count) == list(range(count))
+    assert table.played == [0, *range(2, count)]
     late = Table({1: (0, 21)})
     assert firsts(late, 2) == [0, 1]
     assert late.played == [0, 1]
     assert late.now <= 31
 
 
-def test_with_others_to_play_a_chunk_is_waited_for_twice_as_long():
-    table = Table({1: (0, 29.9)})
-    assert firsts(table, 9) == list(range(9))
-    assert table.played == [0, *range(2, 9)]
+def test_a_chunk_that_is_overdue_when_it_is_needed_is_waited_for_a_little():
+    table = Table({3: (0, 34)})
+    assert firsts(table, 4) == [0, 1, 2, 3]
+    assert table.played == [0, 1, 2]
+    late = Table({3: (0, 36)})
+    assert firsts(late, 4) == [0, 1, 2, 3]
+    assert late.played == [0, 1, 2, 3]
 
 
 def test_who_was_waited_for_in_vain_is_waited_for_half_as_long_until_a_part_comes():
-    never = Table(dict.fromkeys(range(1, 10), (0, 1000000000.0)))
+    never = Table(dict.fromkeys(range(1, 10), (0, 1e9)))
     assert firsts(never, 10) == never.played == list(range(10))
-    assert never.now <= 10 * BLOCK_S + 2 * BLOCK_S + 10, "the waits in vain sum to two chunks"
-    again = Table({1: (0, 1e9), 2: (0, 1e9), 3: (0, 30.5), 4: (0, 50)})
+    assert never.now <= 10 * BLOCK_S + 2 * BLOCK_S, "the waits in vain sum to two chunks at most"
+    again = Table({1: (0, 1e9), 2: (0, 1e9), 3: (0, 30.5), 4: (0, 47)})
     assert firsts(again, 5) == list(range(5))
     assert again.played == [0, 1, 2]
     assert again.pace.trust == 1
@@ -136,7 +149,7 @@ def test_who_was_waited_for_in_vain_is_waited_for_half_as_long_until_a_part_come
 def test_without_a_measured_chunk_the_wait_has_an_end_too():
     table = Table({0: (0, 1e9)})
     assert firsts(table, 1) == [0]
-    assert UNMEASURED_S + BLOCK_S <= table.now <= UNMEASURED_S + BLOCK_S + 1
+    assert 0 <= table.now - PATIENCE * UNMEASURED_S - BLOCK_S <= 1
 
 
 def test_a_slow_helper_does_not_send_the_judge_far_ahead():
@@ -144,7 +157,7 @@ def test_a_slow_helper_does_not_send_the_judge_far_ahead():
     rows = iter(table.row(20))
     next(rows)
     next(rows)
-    assert table.played == [0, 2, 3, 1]
+    assert table.played == [0, 2, 1]
 
 
 def test_what_cannot_be_believed_is_played_here():
