@@ -381,6 +381,7 @@ class MemoryLimits(Section):
     selfplay: float = Field(default=4, gt=0, le=10_000, description="of a selfplay job")
     training: float = Field(default=8, gt=0, le=10_000, description="of a training run")
     gauntlet: float = Field(default=4, gt=0, le=10_000, description="of a gauntlet")
+    part: float = Field(default=4, gt=0, le=10_000, description="of a part of a gauntlet that another node judges")
     canary: float = Field(default=4, gt=0, le=10_000, description="of a shadow tournament")
 
 

@@ -47,7 +47,6 @@ BACKOFF_MAX_S = 86_400.0
 PAUSE_LEAST_S = 1.0  # before a job that the machine has hindered is given back
 REFUSAL_MAX = 500  # characters of why a part was refused
 FOLDERS_KEPT = 50  # of ended jobs, for whoever wants to look
-LIMITED_LIKE = {"part": "gauntlet"}  # kinds that have no limit of memory of their own
 OnReport = Callable[[Job, Report], None]
 
 logger = logging.getLogger(__name__)
@@ -230,7 +229,7 @@ class JobManager:
         folders = (kept.shards(job.game), kept.fetched_shards(job.game), kept.results(job.game), kept.job(job.id))
         for path in folders:
             await asyncio.to_thread(make_folder, path)
-        memory_gb = getattr(self._settings.jobs.memory_gb_max, LIMITED_LIKE.get(job.kind, job.kind))
+        memory_gb = getattr(self._settings.jobs.memory_gb_max, job.kind)
         return Order(
             name=job.id,
             fence=job.fence,

@@ -220,7 +220,7 @@ def test_a_report_that_qualifies_nobody_hurts_nobody(tmp_path: Path, cluster: Cl
     run(main)
 
 
-def test_a_part_is_run_within_the_limits_of_a_gauntlet_and_completed(tmp_path: Path):
+def test_a_part_is_run_within_its_limits_and_completed(tmp_path: Path):
     cluster = Splitting()
     cluster.member("b")
     whole = cluster.gauntlet()
