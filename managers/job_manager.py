@@ -42,10 +42,10 @@ from ringrift_core.errors import InvariantError, RingriftError, StorageError
 from ringrift_core.storage import make_folder
 
 GIB = 1 << 30
+REFUSAL_MAX = 500  # characters of why a part was refused
 BACKOFF_DOUBLINGS_MAX = 10
 BACKOFF_MAX_S = 86_400.0
 PAUSE_LEAST_S = 1.0  # before a job that the machine has hindered is given back
-REFUSAL_MAX = 500  # characters of why a part was refused
 FOLDERS_KEPT = 50  # of ended jobs, for whoever wants to look
 OnReport = Callable[[Job, Report], None]
 
