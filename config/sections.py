@@ -272,6 +272,9 @@ class EvaluationSettings(Section):
     shadow_games_per_config: int = Field(
         default=15, ge=1, le=100_000, description="games of each in a shadow tournament"
     )
+    split_max: int = Field(
+        default=8, ge=0, le=8, description="chunks of a gauntlet that other nodes play ahead; 0: none"
+    )
     proving_games: int = Field(
         default=64, ge=0, le=100_000, description="shadow games of a new champion right after its installation"
     )
@@ -378,6 +381,7 @@ class MemoryLimits(Section):
     selfplay: float = Field(default=4, gt=0, le=10_000, description="of a selfplay job")
     training: float = Field(default=8, gt=0, le=10_000, description="of a training run")
     gauntlet: float = Field(default=4, gt=0, le=10_000, description="of a gauntlet")
+    part: float = Field(default=4, gt=0, le=10_000, description="of a part of a gauntlet that another node judges")
     canary: float = Field(default=4, gt=0, le=10_000, description="of a shadow tournament")
 
 

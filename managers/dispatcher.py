@@ -18,6 +18,7 @@ from managers.state.cluster_state import ClusterState
 from managers.state.commands import Assign, Body, Cancel
 from managers.state.jobs import ASSIGNED, Job, JobStatus
 from managers.state.members import Member
+from managers.state.tasks import PartTask
 
 AGEING_S = 600.0  # a job that waits this long rises by AGEING, and is overtaken by nothing smaller
 AGEING = 10
@@ -106,6 +107,7 @@ class Places:
     """
 
     def __init__(self, state: ClusterState, selector: NodeSelector, scheduler: SelfplayScheduler) -> None:
+        self._state = state
         self._selector = selector
         running: dict[str, list[Job]] = {}
         for job in state.jobs.active.values():
@@ -116,7 +118,7 @@ class Places:
             for member in state.members.values()
             if not selector.why_unfit(member)
         }
-        self._nowhere: set[tuple[str, int]] = set()  # kinds and cores that fit into no room any more
+        self._nowhere: set[tuple[str, int, str | None]] = set()  # kinds, cores, and barred nodes, that fit nowhere now
         self._ways: dict[tuple[str, int, tuple[str, ...]], Iterator[Room]] = {}  # best room first, for selfplay
 
     def place(self, job: Job, now: float) -> list[Body]:
@@ -124,18 +126,19 @@ class Places:
         room = self._way(job) if job.kind == "selfplay" else self._best(job)
         if room is not None:
             return room.give(job)
-        if job.kind not in {"selfplay", "canary"} and now - job.queued_at > AGEING_S:
+        if job.kind not in {"selfplay", "part", "canary"} and now - job.queued_at > AGEING_S:
             for it in self._rooms.values():
                 it.kept = True
         return []
 
     def _best(self, job: Job) -> Room | None:
-        size = ("canary" if job.kind == "canary" else "", job.cores)
+        barred = judge_of(job, self._state)
+        size = ("canary" if job.kind == "canary" else "", job.cores, barred)
         if size in self._nowhere:
             return None
         given = {node: room.given for node, room in self._rooms.items()}
         for it in self._selector.rank_nodes(job, given):
-            if it.node in self._rooms and self._rooms[it.node].fits(job):
+            if it.node != barred and it.node in self._rooms and self._rooms[it.node].fits(job):
                 return self._rooms[it.node]
         self._nowhere.add(size)
         return None
@@ -147,6 +150,14 @@ class Places:
             ranked = self._selector.rank_nodes(job)
             self._ways[key] = repeated(self._rooms[it.node] for it in ranked if it.node in self._rooms)
         return next((room for room in self._ways[key] if room.fits(job)), None)
+
+
+def judge_of(job: Job, state: ClusterState) -> str | None:
+    """The node that judges the gauntlet of a part: it plays what is missing anyway, and gets no part of it."""
+    if not isinstance(job.task, PartTask):
+        return None
+    whole = state.jobs.active.get(job.task.gauntlet)
+    return None if whole is None else whole.node
 
 
 def repeated(rooms: Iterable[Room]) -> Iterator[Room]:

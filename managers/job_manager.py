@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from config.schema import Settings
 from managers.job_outcome import outcome_of
 from managers.job_spec import spec_of
+from managers.line import one_line
 from managers.node_folder import NodeFolder
 from managers.ports import (
     Cause,
@@ -41,6 +42,7 @@ from ringrift_core.errors import InvariantError, RingriftError, StorageError
 from ringrift_core.storage import make_folder
 
 GIB = 1 << 30
+REFUSAL_MAX = 500  # characters of why a part was refused
 BACKOFF_DOUBLINGS_MAX = 10
 BACKOFF_MAX_S = 86_400.0
 PAUSE_LEAST_S = 1.0  # before a job that the machine has hindered is given back
@@ -269,6 +271,9 @@ class JobManager:
                 done = report
             elif report.get("event") == "qualified" and not running.stopping:
                 await self._qualified(job, report, proposer)
+            elif report.get("event") == "refused":
+                said = one_line(f"{report.get('part')} is not taken: {report.get('reason')}")[:REFUSAL_MAX]
+                logger.warning("gauntlet %s: part %s", job.id, said)
             self._on_report(job, report)
         return done
 

@@ -13,6 +13,8 @@ from managers.state.tasks import (
     GauntletRow,
     GauntletTask,
     Outcome,
+    PartOutcome,
+    PartTask,
     Rating,
     SelfplayOutcome,
     SelfplayTask,
@@ -45,6 +47,8 @@ def _outcome(job: Job, done: dict[str, object]) -> Outcome:
             form = {name: done[name] for name in ("result", "verdict", "reason")}
             rows = [GauntletRow.model_validate(_only(row, GauntletRow)) for row in _list(done["rows"])]
             return GauntletOutcome.model_validate({**form, "rows": rows, "ratings": _ratings(done)})
+        case PartTask():
+            return PartOutcome.model_validate({name: done[name] for name in ("sha256", "games")})
         case CanaryTask():
             blocks = [CanaryBlocks.model_validate(_only(it, CanaryBlocks)) for it in _list(done["blocks"])]
             return CanaryOutcome.model_validate({"blocks": blocks, "ratings": _ratings(done)})

@@ -47,4 +47,6 @@ def _gauntlet(report: Mapping[str, object]) -> str:
     opponent = report.get("opponent")
     if games is None or wins is None or cap is None or not isinstance(opponent, str):
         return ""
-    return f"{opponent[:40]}: won {wins:.0f} of {games:.0f} games, at most {cap:.0f}"
+    parts = number(report, "parts")
+    helped = f"; {parts:.0f} chunks by other nodes" if parts else ""
+    return f"{opponent[:40]}: won {wins:.0f} of {games:.0f} games, at most {cap:.0f}{helped}"

@@ -5,17 +5,18 @@ from pathlib import Path
 from managers.node_folder import NodeFolder
 from managers.state.apply import seed_of
 from managers.state.jobs import Job
-from managers.state.tasks import RULES_OF_THUMB, CanaryTask, GauntletTask, SelfplayTask, TrainingTask
+from managers.state.tasks import RULES_OF_THUMB, CanaryTask, GauntletTask, PartTask, SelfplayTask, TrainingTask
 from ringrift_core.jobs.spec import (
     CanarySpec,
     GauntletSpec,
     Opponent,
+    PartSpec,
     Rates,
     SelfplaySpec,
     TrainingSpec,
 )
 
-Spec = SelfplaySpec | TrainingSpec | GauntletSpec | CanarySpec
+Spec = SelfplaySpec | TrainingSpec | GauntletSpec | PartSpec | CanarySpec
 
 
 def spec_of(job: Job, folder: NodeFolder, *, cores: int, seed: int) -> Spec:
@@ -27,20 +28,15 @@ def spec_of(job: Job, folder: NodeFolder, *, cores: int, seed: int) -> Spec:
         case TrainingTask():
             return _training(task, folder, folder.run(job.id), cores)
         case GauntletTask():
-            return GauntletSpec(
-                kind="gauntlet",
-                game=task.game,
-                candidate=folder.net(task.candidate),
-                champion=None if task.champion is None else folder.net(task.champion),
-                anchors=tuple(map(folder.net, task.anchors)),
-                out=folder.results(task.game),
-                work=folder.job(job.id),
-                seed=task.seed,
-                games=task.form.games,
-                games_max=task.form.games_max,
-                candidate_number=task.candidate_number,
-                rates=Rates(random=task.form.random, heuristic=task.form.heuristic, champion=task.form.champion),
-                qualify_games=0 if task.form.asked else task.form.qualify_games,
+            return _gauntlet(task, folder, job.id)
+        case PartTask():
+            return PartSpec(
+                kind="part",
+                gauntlet=_gauntlet(task.of, folder, job.id),
+                row=task.row,
+                first=task.first,
+                last=task.last,
+                out=folder.parts(task.game),
             )
         case CanaryTask():
             return CanarySpec(
@@ -80,6 +76,25 @@ def _training(task: TrainingTask, folder: NodeFolder, out: Path, cores: int) -> 
         parent=None if task.parent is None else folder.net(task.parent),
         registry=folder.models,
         threads=cores,
+    )
+
+
+def _gauntlet(task: GauntletTask, folder: NodeFolder, name: str) -> GauntletSpec:
+    return GauntletSpec(
+        kind="gauntlet",
+        game=task.game,
+        candidate=folder.net(task.candidate),
+        champion=None if task.champion is None else folder.net(task.champion),
+        anchors=tuple(map(folder.net, task.anchors)),
+        out=folder.results(task.game),
+        work=folder.job(name),
+        parts=folder.offer(name),
+        seed=task.seed,
+        games=task.form.games,
+        games_max=task.form.games_max,
+        candidate_number=task.candidate_number,
+        rates=Rates(random=task.form.random, heuristic=task.form.heuristic, champion=task.form.champion),
+        qualify_games=0 if task.form.asked else task.form.qualify_games,
     )
 
 

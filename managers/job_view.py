@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from managers.dispatcher import judge_of
 from managers.event_journal import Entry, EventRow
+from managers.gauntlet_parts import played_by
 from managers.line import Line
 from managers.state.cluster_state import ClusterState
 from managers.state.jobs import ASSIGNED, Job, JobStatus
 from managers.state.members import Member
-from managers.state.tasks import GauntletOutcome, GauntletTask, SelfplayTask, TrainingTask
+from managers.state.tasks import GauntletOutcome, GauntletTask, PartTask, SelfplayTask, TrainingTask
 from managers.status import Work, job_row
 from managers.status_records import JobStatusRow
 
@@ -77,12 +79,12 @@ def why_of(job: Job, around: Surroundings) -> str:
         case JobStatus.LEASED:
             return f"assigned to {job.node} (fence {job.fence}), which has not said yet that it began"
         case JobStatus.RUNNING:
-            return f"runs on {job.node}: {_aim(job)}"
+            return f"runs on {job.node}: {_aim(job)}{_helped(job, around.state)}"
         case JobStatus.SUCCEEDED:
             found = job.outcome
-            return (
-                f"{found.verdict}: {found.reason}" if isinstance(found, GauntletOutcome) else "it did what it was for"
-            )
+            if isinstance(found, GauntletOutcome):
+                return f"{found.verdict}: {found.reason}{_helped(job, around.state)}"
+            return "it did what it was for"
         case _:
             return f"{job.status}: {job.reason or 'no reason given'}"
 
@@ -105,6 +107,8 @@ def _why_not_on(member: Member, job: Job, around: Surroundings) -> str:
         return "does not compute"
     if member.node in around.unfit:
         return around.unfit[member.node]
+    if member.node == judge_of(job, around.state):
+        return "judges that gauntlet itself"
     here = around.state.jobs.on(member.node)
     free = member.cores - sum(other.cores for other in here)
     if free >= min(job.cores, member.cores):
@@ -121,8 +125,17 @@ def _aim(job: Job) -> str:
             return f"{task.steps} steps on {task.rows_made} rows of {task.game}"
         case GauntletTask() as task:
             return f"candidate {task.candidate[:16]} is number {task.candidate_number} of this reign"
+        case PartTask() as task:
+            return f"blocks {task.first} to {task.last - 1} of row {task.row} of {task.gauntlet}, played ahead"
         case task:
             return f"shadow tournament {task.number} of the champion {task.model[:16]}"
+
+
+def _helped(job: Job, state: ClusterState) -> str:
+    """Which chunks of a gauntlet others have played; "" for other jobs and where nobody has."""
+    helpers = played_by(state, job) if isinstance(job.task, GauntletTask) else {}
+    named = ", ".join(f"{node} {count}" for node, count in list(helpers.items())[:NAMES_MAX])
+    return f"; chunks played ahead: {named}" if named else ""
 
 
 def _fits(job: Job, status: str | None, game: str | None, kind: str | None) -> bool:

@@ -102,9 +102,17 @@ class NodeFolder:
         """A stored gauntlet."""
         return self.gauntlets(game) / f"{stem}.json"
 
+    def parts(self, game: str) -> Path:
+        """Chunks of gauntlets that are judged elsewhere, or were played elsewhere; they rate nobody."""
+        return self.results(game) / "parts"
+
     def job(self, name: str) -> Path:
         """The folder of a job."""
         return self.jobs / name
+
+    def offer(self, name: str) -> Path:
+        """What other nodes play of a gauntlet that is judged here."""
+        return self.job(name) / "parts.json"
 
     def run(self, name: str) -> Path:
         """The folder of a training run."""

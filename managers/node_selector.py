@@ -15,7 +15,7 @@ from typing import assert_never
 from managers.state.cluster_state import ClusterState
 from managers.state.jobs import Job, JobStatus
 from managers.state.members import Member
-from managers.state.tasks import CanaryTask, GauntletTask, SelfplayOutcome, SelfplayTask, Task, TrainingTask
+from managers.state.tasks import CanaryTask, GauntletTask, PartTask, SelfplayOutcome, SelfplayTask, Task, TrainingTask
 
 WEIGHTS = {"throughput": 0.35, "reliability": 0.3, "free": 0.15, "locality": 0.2}
 LATEST_JOBS = 1000  # ended ones that are looked at
@@ -150,6 +150,8 @@ def nets_of(task: Task) -> tuple[str, ...]:
             named = (task.parent,)
         case GauntletTask():
             named = (task.candidate, task.champion, *task.anchors)
+        case PartTask():
+            named = (task.of.candidate, task.of.champion, *task.of.anchors)
         case CanaryTask():
             named = (task.model, *task.opponents)
         case _:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from managers.line import Line
 from managers.state.cluster_state import ClusterState, Result, Transition, What
-from managers.state.jobs import Job
+from managers.state.jobs import Job, JobStatus
 from managers.state.learners import Learner
 from managers.state.record import Record, Time
 from managers.state.tasks import GauntletOutcome, GauntletTask, TrainingOutcome, TrainingTask
@@ -69,7 +69,7 @@ def _told(state: ClusterState, transition: Transition) -> Told:
 
 def _of_job(what: What, job: Job) -> Told:
     if what in {What.JOB_FAILED, What.JOB_RETRIED, What.JOB_LOST}:
-        again = "" if what is What.JOB_FAILED else "; it is queued again"
+        again = "; it is queued again" if job.status is JobStatus.QUEUED else ""
         return "trouble", f"{job.id} {what.removeprefix('job_')}: {job.reason}{again}"
     match job.task, job.outcome:
         case _, GauntletOutcome() as outcome:

@@ -27,6 +27,8 @@ from managers.decision import Decision, Wait
 from managers.dispatcher import Dispatcher
 from managers.event_journal import EventJournal
 from managers.feedback_loop_controller import FeedbackLoopController
+from managers.gauntlet_parts import Ahead, ahead_of
+from managers.gauntlet_splitter import GauntletSplitter
 from managers.gpu_probe import GpuProbe
 from managers.job_manager import JobManager, NodeIdentity, OnReport
 from managers.job_reaper import JobReaper
@@ -235,6 +237,7 @@ class Pipeline:
             self._service("ROLLBACK", partial(self._control, "ROLLBACK", self.rollbacks.decide, slow_s=ROLLBACK_S)),
             self._service("CURRICULUM", self._tell_curriculum),
             self._service("DISPATCHER", self._dispatch),
+            self._service("GAUNTLET_SPLITTER", self._split),
             self._service("VOTER_POLICY", self._choose_voters),
             self._service("JOB_REAPER", self._reap),
             self._service("MODEL_DISTRIBUTION", self._install),
@@ -293,6 +296,25 @@ class Pipeline:
             await self._carry_out("DISPATCHER", proposer, Decision(decision.bodies, waits))
 
         await self._every(look, beat)
+
+    async def _split(self, beat: Beat) -> None:
+        splitter, proposer = GauntletSplitter(self.settings, self.scheduler), self._leader_proposer("GAUNTLET_SPLITTER")
+
+        async def look() -> None:
+            if not self.office.held:
+                self.standing.waits.pop("GAUNTLET_SPLITTER", None)
+                return
+            state = self.consensus.state
+            unfit = self.unfit(state, time.monotonic())
+            decision = splitter.decide(state, self.clock(), self._judges(state), unfit)
+            await self._carry_out("GAUNTLET_SPLITTER", proposer, decision)
+
+        await self._every(look, beat)
+
+    def _judges(self, state: ClusterState) -> Mapping[str, Ahead]:
+        """What the gauntlets of all nodes will need, as far as this one has heard."""
+        own = {name: ahead_of(it.progress) for name, it in self.jobs.running.items() if it.job.kind == "gauntlet"}
+        return {**self.sightings.ahead(state), **own}
 
     def heard(self, node: str, session: int, at: float) -> None:
         """A node has told how it is, at a monotonic time: its lease goes on."""

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from managers.gauntlet_parts import Ahead
 from managers.line import one_line
 from managers.resource_watch import Resources
 from managers.state.cluster_state import ClusterState
@@ -32,6 +33,7 @@ class RunningJob(Record):
 
     job: Name
     fence: Count
+    ahead: Ahead = ()  # of a gauntlet: chunks that it does not play now and will need
 
 
 class NodeReport(Record):
@@ -88,6 +90,16 @@ class Sightings:
             return False
         self._latest[node] = Sighting(report, at)
         return True
+
+    def ahead(self, state: ClusterState) -> Mapping[str, Ahead]:
+        """What nodes tell of the gauntlets that they have now, by job."""
+        found: dict[str, Ahead] = {}
+        for node, sighting in self._latest.items():
+            for told in sighting.report.jobs:
+                job = state.jobs.active.get(told.job)
+                if job is not None and (job.node, job.fence) == (node, told.fence) and job.kind == "gauntlet":
+                    found[told.job] = told.ahead
+        return found
 
     def keep(self, members: Iterable[str]) -> None:
         """Forget all but these."""

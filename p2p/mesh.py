@@ -9,11 +9,14 @@ import ssl
 import time
 from datetime import UTC, datetime
 
+from managers.gauntlet_parts import ahead_of
 from managers.pipeline import Pipeline
+from managers.ports import Report
 from managers.runtime.service import Service
 from managers.sightings import NodeReport, RunningJob, Seen, short
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import Body
+from managers.state.jobs import Job
 from managers.state.machine import StateMachine
 from managers.state.members import LEADER
 from managers.versions import PRESENT
@@ -52,6 +55,7 @@ class Mesh:
         node, lease_s = pipeline.identity.node, pipeline.settings.jobs.lease_seconds
         clocks = Clocks(wall, time.monotonic)
         self._heartbeat = Heartbeat(node, calls, seat, self._report, clocks, lease_s)
+        pipeline.report_listeners.append(self._reported)
         self._feed = WatchFeed(seat, StateMachine().dump)
         standing = pipeline.standing
         chooser = Chooser(lambda: pipeline.office.held, lambda: standing.voters_wait, lambda: standing.silent_s)
@@ -132,6 +136,11 @@ class Mesh:
     async def _admit(self, body: Body) -> Result:
         return await self._pipeline.proposer("ADMISSION").propose_once(body)
 
+    def _reported(self, _job: Job, report: Report) -> None:
+        """A gauntlet goes on: who leads decides by what it will need."""
+        if report.get("event") == "playing":
+            self._heartbeat.wake()
+
     def _report(self, measured: Measured) -> NodeReport:
         pipeline = self._pipeline
         running = list(pipeline.jobs.running.values())[:JOBS_TOLD_MAX]
@@ -139,7 +148,7 @@ class Mesh:
             session=pipeline.identity.session,
             versions=PRESENT,
             resources=short(pipeline.standing.resources),
-            jobs=tuple(RunningJob(job=it.job.id, fence=it.job.fence) for it in running),
+            jobs=tuple(RunningJob(job=it.job.id, fence=it.job.fence, ahead=ahead_of(it.progress)) for it in running),
             manifest=self._exchange.root,
             champions=dict(pipeline.installer.verified),
             round_trip_s=measured.round_trip_s,

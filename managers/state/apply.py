@@ -26,6 +26,7 @@ from managers.state.tasks import (
     GateForm,
     GauntletOutcome,
     GauntletTask,
+    PartTask,
     Task,
     TrainingOutcome,
     TrainingTask,
@@ -123,6 +124,8 @@ def _enqueue(change: Change, body: asked.Enqueue) -> None:
     learner = change.state.learner(body.task.game)
     if isinstance(body.task, GauntletTask):
         raise Refused("a gauntlet is queued by `judge`, which counts the candidate")
+    if isinstance(body.task, PartTask):
+        queue.refuse_part(change.state.jobs, body.task)
     if isinstance(body.task, CanaryTask):
         if body.task.model != learner.champion:
             raise Refused("only the champion is watched")
@@ -161,7 +164,7 @@ def _complete(change: Change, body: asked.Complete) -> None:
             learner = learn.observe(learner, task.model, outcome, change.now)
             change.learner(learn.count_job(learner, task, failed=False, at=change.now))
         case _:
-            pass  # selfplay: its games are counted by `count_data`
+            pass  # selfplay: its games are counted by `count_data`; a part: they count in its gauntlet
 
 
 def _trained(change: Change, learner: Learner, job: Job, task: TrainingTask, outcome: TrainingOutcome) -> None:

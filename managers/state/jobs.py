@@ -10,7 +10,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from managers.state.record import Count, Name, Record, Refused, Text, Time
-from managers.state.tasks import GauntletTask, Outcome, SelfplayTask, Task, TrainingTask
+from managers.state.tasks import GauntletTask, Outcome, PartTask, SelfplayTask, Task, TrainingTask
 
 FINISHED_MAX = 10_000  # ended jobs that the state remembers
 QUEUED_MAX = 10_000  # jobs that have not ended
@@ -55,7 +55,7 @@ class Job(Record):
 
     @property
     def kind(self) -> str:
-        """selfplay, training, gauntlet or canary."""
+        """selfplay, training, gauntlet, part or canary."""
         return self.task.kind
 
     @property
@@ -99,7 +99,18 @@ def same_work(one: Task, other: Task) -> bool:
         return False
     if isinstance(one, GauntletTask) and isinstance(other, GauntletTask):
         return one.candidate == other.candidate
+    if isinstance(one, PartTask) and isinstance(other, PartTask):
+        return (one.gauntlet, one.row, one.first) == (other.gauntlet, other.row, other.first)
     return True
+
+
+def refuse_part(jobs: Jobs, task: PartTask) -> None:
+    """A part of anything but a gauntlet that a node has, as that one is, is refused."""
+    whole = jobs.active.get(task.gauntlet)
+    if whole is None or whole.status not in ASSIGNED or whole.task != task.of:
+        raise Refused(f"{task.gauntlet} is no gauntlet that is under way")
+    if task.first >= task.last:
+        raise Refused(f"there are no blocks from {task.first} to before {task.last}")
 
 
 def assign(jobs: Jobs, job: str, *, node: str, session: int, fence: int, now: float) -> Jobs:
@@ -152,7 +163,7 @@ def lose(jobs: Jobs, node: str, session: int, reason: str, now: float) -> tuple[
     gone = [job for job in jobs.on(node) if job.session < session]
     for job in gone:
         losses = job.losses + 1
-        if losses > LOSSES_MAX:
+        if losses > LOSSES_MAX or isinstance(job.task, PartTask):  # whoever judges plays what is missing
             jobs = _end(jobs, job, JobStatus.LOST, now, losses=losses, reason=reason)
         else:
             jobs = _requeue(jobs, job, losses=losses, reason=reason)

@@ -89,6 +89,22 @@ class GauntletTask(Record):
     form: GateForm
 
 
+class PartTask(Record):
+    """A chunk of a gauntlet that is judged elsewhere, played ahead."""
+
+    kind: Literal["part"] = "part"
+    gauntlet: Name  # the job
+    of: GauntletTask  # what that one is to do
+    row: Annotated[int, Field(ge=0, le=100)]
+    first: Annotated[int, Field(ge=0, lt=1 << 31)]  # block
+    last: Annotated[int, Field(ge=1, lt=1 << 31)]  # the block after it
+
+    @property
+    def game(self) -> str:
+        """That of its gauntlet."""
+        return self.of.game
+
+
 class CanaryTask(Record):
     """The champion against those it is held to: the shadow tournament."""
 
@@ -101,7 +117,7 @@ class CanaryTask(Record):
     seed: Seed
 
 
-Task = Annotated[SelfplayTask | TrainingTask | GauntletTask | CanaryTask, Field(discriminator="kind")]
+Task = Annotated[SelfplayTask | TrainingTask | GauntletTask | PartTask | CanaryTask, Field(discriminator="kind")]
 
 
 class Rating(Record):
@@ -160,6 +176,14 @@ class GauntletOutcome(Record):
     ratings: tuple[Rating, ...] = ()
 
 
+class PartOutcome(Record):
+    """A chunk whose games are stored as a match of their own, on the node that played them."""
+
+    kind: Literal["part"] = "part"
+    sha256: Digest  # of the file
+    games: Annotated[int, Field(ge=1)]
+
+
 class CanaryBlocks(Record):
     """Blocks against one opponent: how many games of each block the champion won."""
 
@@ -176,4 +200,6 @@ class CanaryOutcome(Record):
     ratings: tuple[Rating, ...] = ()
 
 
-Outcome = Annotated[SelfplayOutcome | TrainingOutcome | GauntletOutcome | CanaryOutcome, Field(discriminator="kind")]
+Outcome = Annotated[
+    SelfplayOutcome | TrainingOutcome | GauntletOutcome | PartOutcome | CanaryOutcome, Field(discriminator="kind")
+]

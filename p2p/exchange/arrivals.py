@@ -80,6 +80,8 @@ def target_of(folder: NodeFolder, sha256: str, kind: Kind, game: str) -> Path:
             return own if own.with_suffix(MANIFEST).exists() else folder.fetched_shards(game) / f"{stem}{ARRAYS}"
         case "match":
             return folder.results(game) / f"{stem}.json"
+        case "part":
+            return folder.parts(game) / f"{stem}.json"
         case "gauntlet":
             return folder.gauntlet(game, stem)
 

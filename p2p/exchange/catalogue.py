@@ -1,9 +1,10 @@
 """Catalogue: what lies in the folders of this node and may be fetched by others, by SHA-256.
 
-Nets of the registry, shards (own and fetched), matches and gauntlets; never a `canonical_` file, which is a copy of its
-own. A view on the files that there are: nothing is copied or written. What was read of a file is remembered while its
-size and times stay; a folder whose time stays is not listed again. A shard is offered under the digest that its
-manifest gives, any other file under the digest that was computed, if its name agrees.
+Nets of the registry, shards (own and fetched), matches, gauntlets and, unlisted, parts of gauntlets; never a
+`canonical_` file, which is a copy of its own. A view on the files that there are: nothing is copied or written. What
+was read of a file is remembered while its size and times stay; a folder whose time stays is not listed again. A shard
+is offered under the digest that its manifest gives, any other file under the digest that was computed, if its name
+agrees.
 """
 
 import hashlib
@@ -140,6 +141,7 @@ class Catalogue:
             yield _Room(folder.fetched_shards(game), partial(_shard, game=game, own=False))
             yield _Room(folder.results(game), partial(_record, game=game, kind="match"))
             yield _Room(folder.gauntlets(game), partial(_record, game=game, kind="gauntlet"))
+            yield _Room(folder.parts(game), partial(_record, game=game, kind="part"))
         yield _Room(self._registry.files.versions, self._net, is_index=True)
 
     def _net(self, path: Path) -> Found | None:
@@ -160,7 +162,8 @@ def _contents(rooms: Iterable[_Room]) -> Contents:
         if ref.manifest is not None:
             paths[ref.manifest] = path.with_suffix(MANIFEST)
     paths |= {sha256: path for sha256, (_, path) in found.items()}
-    refs = tuple(sorted((ref for ref, _ in found.values()), key=lambda ref: ref.order))
+    listed = (ref for ref, _ in found.values() if ref.kind != "part")  # the state says who has those
+    refs = tuple(sorted(listed, key=lambda ref: ref.order))
     return Contents(refs, paths, root_of(refs))
 
 

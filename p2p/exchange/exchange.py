@@ -21,6 +21,7 @@ from p2p.exchange.catalogue import Catalogue
 from p2p.exchange.fetcher import Fetcher
 from p2p.exchange.job_inputs import ExchangeInputs
 from p2p.exchange.model_keeper import ModelKeeper
+from p2p.exchange.part_keeper import PartKeeper
 from p2p.exchange.peer_manifests import PeerManifests
 from p2p.exchange.replicas import Alive
 from p2p.exchange.shard_keeper import ShardKeeper
@@ -66,6 +67,7 @@ class Exchange:
             around.settings, folder, self.catalogue, self.peers, self.fetcher, around.alive, around.reading
         )
         self.models = ModelKeeper(folder, self.peers, self.fetcher, state, around.others)
+        self.parts = PartKeeper(around.node, folder, self.fetcher, state, around.others)
         self.inputs = ExchangeInputs(folder, self.catalogue, self.peers, self.fetcher, state, around.others)
         self.others = around.others  # the nodes that can be asked now
         self._champions = around.champions
@@ -83,7 +85,7 @@ class Exchange:
     @property
     def services(self) -> tuple[Service, ...]:
         """What runs as long as the node."""
-        return self.shards.service, self.models.service
+        return self.shards.service, self.models.service, self.parts.service
 
     @property
     def root(self) -> str:

@@ -12,7 +12,7 @@ from managers.node_folder import NodeFolder
 from managers.ports import LaunchError
 from managers.state.cluster_state import ClusterState
 from managers.state.jobs import Job
-from managers.state.tasks import RULES_OF_THUMB, CanaryTask, GauntletTask, SelfplayTask, Task, TrainingTask
+from managers.state.tasks import RULES_OF_THUMB, CanaryTask, GauntletTask, PartTask, SelfplayTask, Task, TrainingTask
 from p2p.exchange.arrivals import here
 from p2p.exchange.catalogue import Catalogue
 from p2p.exchange.download import FetchError
@@ -107,6 +107,8 @@ def nets_of(task: Task) -> Iterator[str]:
             named = [task.parent]
         case GauntletTask():
             named = [task.candidate, task.champion, *task.anchors]
+        case PartTask():
+            named = [task.of.candidate, task.of.champion, *task.of.anchors]
         case CanaryTask():
             named = [task.model, *task.opponents]
     yield from dict.fromkeys(name for name in named if name is not None and name not in RULES_OF_THUMB)

@@ -19,7 +19,7 @@ SIZE_MAX = 1 << 30  # of a file that travels
 CHUNKS_MAX = SIZE_MAX // CHUNK_BYTES
 PAGE_MAX = 500  # references
 CURSOR = re.compile(r"(\d{1,12})-([0-9a-f]{64})")
-Kind = Literal["net", "shard", "match", "gauntlet"]
+Kind = Literal["net", "shard", "match", "gauntlet", "part"]  # a part is fetched by digest, and never listed
 KINDS: tuple[Kind, ...] = ("net", "shard", "match", "gauntlet")
 
 

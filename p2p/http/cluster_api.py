@@ -32,7 +32,7 @@ THREAD_S = 30.0  # for a thread to be free and the disk to answer
 DIGITS_MIN = 8  # of a digest
 DIGITS = frozenset("0123456789abcdef")
 STATUSES = ("active", "ended", *(status.value for status in JobStatus))
-KINDS = ("selfplay", "training", "gauntlet", "canary")
+KINDS = ("selfplay", "training", "gauntlet", "part", "canary")
 
 T = TypeVar("T")
 

@@ -96,7 +96,7 @@ EVENTS = (
 JOBS = (
     Query("status", "`active`, `ended`, or one such as `queued`"),
     Query("game", "a configuration"),
-    Query("kind", "selfplay, training, gauntlet or canary"),
+    Query("kind", "selfplay, training, gauntlet, part or canary"),
     Query("limit", "at most so many, 1 to 1000 (100)", number=True),
 )
 GAME = (Query("game", "a configuration"),)

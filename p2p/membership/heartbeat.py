@@ -98,6 +98,10 @@ class Heartbeat:
         """What the leader said to the latest one that it heard; None before, and while this node leads."""
         return self._answer
 
+    def wake(self) -> None:
+        """Tell the leader soon: something has changed that it acts on."""
+        self._wake.set()
+
     async def run(self, beat: Beat) -> None:
         """Until cancelled."""
         await every(
@@ -115,7 +119,8 @@ class Heartbeat:
         if office is None or office.node == self._node:
             self._answer, self.trouble = None, ""
             return
-        body = self._report(self._measured).model_dump_json().encode()
+        # without what is at its default: an older leader refuses what it does not know
+        body = self._report(self._measured).model_dump_json(exclude_defaults=True).encode()
         wall, began = self._clocks.wall(), self._clocks.monotonic()
         try:
             content = await self._calls.ask(

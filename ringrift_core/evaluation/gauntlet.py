@@ -4,7 +4,7 @@ Each row is a match of blocks from the opening book, played a chunk at a time; a
 the row is looked at. The numbers are in thresholds.py, the test in sprt.py, the why in docs/design/evaluation.md.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from ringrift_core.evaluation.gauntlet_result import (
 from ringrift_core.evaluation.intervals import block_interval
 from ringrift_core.evaluation.match import MatchGame, MatchResult
 from ringrift_core.evaluation.openings import Book
+from ringrift_core.evaluation.parts import Chunk
+from ringrift_core.evaluation.row_player import ALONE, Helpers, Pace, RowPlayer
 from ringrift_core.evaluation.series import UNWATCHED, Series, Watch
 from ringrift_core.evaluation.sprt import Outcome, Sprt
 from ringrift_core.evaluation.stored_match import MatchAgent, write_match
@@ -117,12 +119,21 @@ def opponents_of(key: ConfigKey, champion: Agent | None = None, anchors: Sequenc
 class GameGauntlet:
     """Gauntlets of one configuration; every match and every result is kept in one folder."""
 
-    def __init__(self, key: ConfigKey, settings: GauntletSettings, folder: Path, watch: Watch = UNWATCHED) -> None:
+    def __init__(
+        self,
+        key: ConfigKey,
+        settings: GauntletSettings,
+        folder: Path,
+        watch: Watch = UNWATCHED,
+        helpers: Helpers = ALONE,
+    ) -> None:
         """RulesError when the book has too few openings for the games wished for."""
         self._key = key
         self._settings = settings
         self._folder = folder
         self._watch = watch
+        self._helpers = helpers
+        self._pace = Pace()
         self._book = Book.of(key)
         self._alpha = alpha_of(settings.candidate_number)
         self._rules = gate_rows(key.players, settings.thresholds)
@@ -139,7 +150,7 @@ class GameGauntlet:
         refuse_own(candidate, opponents)
         prepare_folder(self._folder)
         rows: list[GauntletRow] = []
-        for number, opponent in enumerate(sorted(opponents, key=lambda one: tuple(Role).index(one.role))):
+        for number, opponent in enumerate(in_order(opponents)):
             rows.append(self._row(number, candidate, opponent, now, progress))
             if not rows[-1].passes:
                 break
@@ -168,14 +179,11 @@ class GameGauntlet:
         """Play one row and keep its match."""
         rule = self._rules[opponent.role]
         test = Sprt(rule.h0, rule.h1, self._alpha, BETA)
-        least, most = self._settings.blocks(rule, self._key.players)
-        seed = [self._settings.seed, number]  # a row has its own openings and generators
-        openings = self._book.draw(most, seed)
-        series = Series(f"row {number}", candidate, opponent.agent, self._book, openings, seed, self._watch)
+        series = self.series(number, candidate, opponent)
         games: list[MatchGame] = []
         result = series.result(games)
-        for first, last in self._chunks(least, most):
-            games += series.play(first, last)
+        for played in RowPlayer(number, series, self.chunks(opponent.role), self._helpers, self._pace):
+            games += played
             result = series.result(games)
             progress(self._standing(opponent, test, result))
             if len(games) >= self._settings.games_min and test.outcome(result.blocks()) is not Outcome.UNDECIDED:
@@ -184,14 +192,24 @@ class GameGauntlet:
         kept = write_match(self._folder, match)
         return row_of(rule, opponent.agent.identity, test, result.blocks(), kept.stem)
 
-    def _chunks(self, least: int, most: int) -> Iterator[tuple[int, int]]:
-        """The first block of each chunk and the one after its last: to the least number, then on to the most."""
+    def series(self, number: int, candidate: Agent, opponent: Opponent) -> Series:
+        """The games of row `number` as far as they may go."""
+        _, most = self._settings.blocks(self._rules[opponent.role], self._key.players)
+        seed = [self._settings.seed, number]  # a row has its own openings and generators
+        openings = self._book.draw(most, seed)
+        return Series(f"row {number}", candidate, opponent.agent, self._book, openings, seed, self._watch)
+
+    def chunks(self, role: Role) -> tuple[Chunk, ...]:
+        """The chunks of a row: to the least number of blocks, then on to the most."""
+        least, most = self._settings.blocks(self._rules[role], self._key.players)
         size = max(1, CHUNK_GAMES // self._key.players)
+        found: list[Chunk] = []
         first = 0
         while first < most:
             last = min(first + size, least if first < least else most)
-            yield first, last
+            found.append((first, last))
             first = last
+        return tuple(found)
 
     def _standing(self, opponent: Opponent, test: Sprt, result: MatchResult) -> Standing:
         _, most = self._settings.blocks(self._rules[opponent.role], self._key.players)
@@ -204,6 +222,11 @@ class GameGauntlet:
             llr=test.llr(result.blocks()),
             bounds=test.bounds,
         )
+
+
+def in_order(opponents: Sequence[Opponent]) -> list[Opponent]:
+    """The opponents as rows: cheap ones first."""
+    return sorted(opponents, key=lambda one: tuple(Role).index(one.role))
 
 
 def refuse_own(candidate: Agent, opponents: Sequence[Opponent]) -> None:

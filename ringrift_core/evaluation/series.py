@@ -72,15 +72,19 @@ class Series:
     def play(self, first: int, last: int) -> list[MatchGame]:
         """The games of the blocks first .. last - 1: one chunk, remembered or played."""
         openings = self.openings[first:last]
-        known = self.watch.memory.recall(self.name, first)
-        if _begins(known, openings, self.book.key.players):
-            return list(known)
+        if known := self.recalled(first, last):
+            return known
         seeds = np.random.SeedSequence([*self.seed, first]).spawn(2)
         mine, theirs = map(np.random.default_rng, seeds)
         players = [self.one.player(mine), *[self.other.player(theirs)] * (self.book.key.players - 1)]
         games = play_match(self.book.key, players, openings, self.watch.beat).games
         self.watch.memory.keep(self.name, first, games)
         return list(games)
+
+    def recalled(self, first: int, last: int) -> list[MatchGame]:
+        """The games of the same blocks as far as they are remembered: all of them or none."""
+        known = self.watch.memory.recall(self.name, first)
+        return list(known) if is_chunk(known, self.openings[first:last], self.book.key.players) else []
 
     def play_all(self, chunk_games: int) -> list[MatchGame]:
         """The games from all openings, so many at a time."""
@@ -97,7 +101,7 @@ class Series:
         return stored(self.result(games), self.identities, book=self.book, seed=seed, purpose=purpose, now=now)
 
 
-def _begins(games: Sequence[MatchGame], openings: Sequence[Opening], players: int) -> bool:
+def is_chunk(games: Sequence[MatchGame], openings: Sequence[Opening], players: int) -> bool:
     """True when these are the games of a chunk: each opening in every rotation."""
     places = [(opening.number, rotation) for opening in openings for rotation in range(players)]
     return [(game.opening, game.rotation) for game in games] == places

@@ -14,7 +14,7 @@ import numba
 from ringrift_core.errors import RingriftError
 from ringrift_core.jobs.parent import end_with_parent
 from ringrift_core.jobs.selfplay import run_selfplay
-from ringrift_core.jobs.spec import AnySpec, CanarySpec, GauntletSpec, SelfplaySpec, read_spec
+from ringrift_core.jobs.spec import AnySpec, CanarySpec, GauntletSpec, PartSpec, SelfplaySpec, read_spec
 from ringrift_core.jobs.stop import Stop
 from ringrift_core.kernel_cache import Part, ensure
 
@@ -58,6 +58,10 @@ def run(spec: AnySpec, stop: Stop) -> None:
         from ringrift_core.jobs.gauntlet import run_gauntlet  # noqa: PLC0415 - statistics take a second to import
 
         run_gauntlet(spec, stop.emit, stop)
+    elif isinstance(spec, PartSpec):
+        from ringrift_core.jobs.part import run_part  # noqa: PLC0415
+
+        run_part(spec, stop.emit, stop)
     elif isinstance(spec, CanarySpec):
         from ringrift_core.jobs.canary import run_canary  # noqa: PLC0415
 

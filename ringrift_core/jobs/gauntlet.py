@@ -1,7 +1,8 @@
 """The gauntlet job: a first look at a candidate against the champion, then the gate.
 
 Every chunk of games is kept in the job's own folder (`work`) when it is played, so the same spec goes on after a stop
-or a kill and comes to the same verdict. Matches and the result are written to `out` when they are complete.
+or a kill and comes to the same verdict. Matches and the result are written to `out` when they are complete. Chunks
+that other processes have played ahead (`parts`) take the place of games that would be played here.
 """
 
 import json
@@ -22,6 +23,8 @@ from ringrift_core.evaluation.gauntlet import (
 from ringrift_core.evaluation.gauntlet_result import GauntletRow
 from ringrift_core.evaluation.odds import elo_of_share
 from ringrift_core.evaluation.openings import Book
+from ringrift_core.evaluation.parts import OfferedParts
+from ringrift_core.evaluation.row_player import ALONE, Begun, Helpers
 from ringrift_core.evaluation.series import Series, Watch
 from ringrift_core.evaluation.stored_match import write_match
 from ringrift_core.game import Game
@@ -35,13 +38,13 @@ from ringrift_core.storage import prepare_folder
 CHUNKS = "chunks.jsonl"
 QUALIFICATION = "qualification"  # purpose of the match against the champion before the gate
 QUALIFICATION_SEED = 1 << 32  # where rows have their numbers, so that it has openings of its own
-PLACES = {"candidate", "champion", "anchors", "out", "work", "device"}  # where things are is not what they are
+PLACES = {"candidate", "champion", "anchors", "out", "work", "parts", "device"}  # where things are is not what they are
 
 
 def run_gauntlet(spec: GauntletSpec, emit: Emit, stopped: Callable[[], bool]) -> None:
     """Run the job to its verdict or until `stopped()`, which is asked after every decision of the games.
 
-    `emit` gets resumed, qualified, progress and then done or stopped reports.
+    `emit` gets resumed, qualified, playing, taken, refused, progress and then done or stopped reports.
     """
     key = ConfigKey.parse(spec.game)
     candidate, opponents = agents_of(spec, key)
@@ -49,7 +52,8 @@ def run_gauntlet(spec: GauntletSpec, emit: Emit, stopped: Callable[[], bool]) ->
     prepare_folder(spec.out)
     with ChunkFile(spec.work / CHUNKS, identity(spec, candidate, opponents), datetime.now(UTC)) as chunks:
         watch = Watch(chunks, beat_of(stopped))
-        gauntlet = GameGauntlet(key, settings_of(spec), spec.out, watch)
+        helpers = _Helped(emit)
+        gauntlet = GameGauntlet(key, settings_of(spec), spec.out, watch, helpers.of(spec))
         if chunks.games:
             emit({"event": "resumed", "games": chunks.games})
         try:
@@ -69,6 +73,7 @@ def run_gauntlet(spec: GauntletSpec, emit: Emit, stopped: Callable[[], bool]) ->
             "verdict": result.verdict.value,
             "reason": result.reason,
             "rows": [row_form(row) for row in result.rows],
+            "parts": helpers.taken,
             "ratings": standings(spec.out, key),
         }
     )
@@ -99,6 +104,33 @@ def identity(spec: GauntletSpec, candidate: Agent, opponents: list[Opponent]) ->
         "chunk_games": CHUNK_GAMES,
     }
     return json.dumps(form, sort_keys=True).encode()
+
+
+class _Helped:
+    """What is reported of those who play ahead."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self.taken = 0  # chunks that they have played
+
+    def of(self, spec: GauntletSpec) -> Helpers:
+        """Who plays ahead, where the spec names a file that says so."""
+        if spec.parts is None:
+            return ALONE
+        return Helpers(OfferedParts(spec.parts, self._refused), lambda begun: self._emit(playing(begun)), self._took)
+
+    def _took(self) -> None:
+        self.taken += 1
+        self._emit({"event": "taken", "parts": self.taken})
+
+    def _refused(self, name: str, reason: str) -> None:
+        self._emit({"event": "refused", "part": name, "reason": reason})
+
+
+def playing(begun: Begun) -> dict[str, object]:
+    """The report of a chunk that this process begins, and of those that others may play meanwhile."""
+    first, last = begun.chunk
+    return {"event": "playing", "row": begun.row, "first": first, "last": last, "ahead": list(map(list, begun.ahead))}
 
 
 def qualify(spec: GauntletSpec, candidate: Agent, champion: Agent, watch: Watch, now: datetime) -> dict[str, object]:

@@ -147,6 +147,7 @@ class GauntletSpec(Spec):
     anchors: tuple[Path, ...] = ()
     out: Path  # folder of the matches and the result
     work: Path  # folder of this job alone: the same spec goes on from what is there
+    parts: Path | None = None  # file that says which chunks others play and have played; None: nobody does
     seed: Seed
     games: Annotated[int, Field(ge=1)] | None = None  # least per opponent; None: that of the gate
     games_max: Annotated[int, Field(ge=1)] | None = None  # most per opponent; None: that of the gate
@@ -156,6 +157,17 @@ class GauntletSpec(Spec):
     sims: Annotated[int, Field(ge=0, le=100_000)] = NET_SIMS  # of all nets; with others nobody is promoted
     device: Device = "auto"
     deterministic: bool = False
+
+
+class PartSpec(Spec):
+    """Play one chunk of a gauntlet that another process judges."""
+
+    kind: Literal["part"]
+    gauntlet: GauntletSpec  # its folders are not used
+    row: Annotated[int, Field(ge=0)]
+    first: Annotated[int, Field(ge=0)]  # block
+    last: Annotated[int, Field(ge=1)]  # the block after it
+    out: Path  # folder that gets the games
 
 
 class CanarySpec(Spec):
@@ -179,11 +191,12 @@ def kind_of(value: object) -> str:
     return str(value.get("kind", "selfplay") if isinstance(value, dict) else getattr(value, "kind", ""))
 
 
-AnySpec = SelfplaySpec | TrainingSpec | GauntletSpec | CanarySpec
+AnySpec = SelfplaySpec | TrainingSpec | GauntletSpec | PartSpec | CanarySpec
 Job = Annotated[
     Annotated[SelfplaySpec, Tag("selfplay")]
     | Annotated[TrainingSpec, Tag("training")]
     | Annotated[GauntletSpec, Tag("gauntlet")]
+    | Annotated[PartSpec, Tag("part")]
     | Annotated[CanarySpec, Tag("canary")],
     Discriminator(kind_of),
 ]

@@ -9,6 +9,7 @@ from managers.selfplay_scheduler import SelfplayScheduler
 from managers.state.commands import Assign, Cancel, Drain, Enqueue, Fail, HaltAll
 from managers.state.tasks import CanaryTask, GateForm
 from tests.unit.managers.deciding import GAME, OTHER, A, B, Cluster, selfplay, settings_of, training
+from tests.unit.managers.splitting import Splitting
 
 GAMES = (GAME, OTHER, "hex8_3p")
 
@@ -277,3 +278,28 @@ def test_a_canary_comes_before_a_gauntlet_and_that_before_a_training():
         order.append(line[1:].split()[0])
         cluster.do(Cancel(job=order[-1], reason="next"))
     assert [job.split("-")[0] for job in order] == ["canary", "gauntlet", "training"], name
+
+
+# ---- parts of gauntlets ----
+
+
+def test_a_part_takes_a_core_of_selfplay_on_any_node_but_that_of_its_judge():
+    cluster = Splitting("b")
+    played = cluster.queued(selfplay())
+    cluster.leased(played, "b")
+    part = cluster.part()
+    assert decide(cluster) == [f"-{played}", f"+{part} b"]
+
+
+def test_a_part_waits_where_only_its_judge_has_room_and_keeps_nobody_out():
+    cluster = Splitting(cores=4)
+    part, other = cluster.part(), cluster.queued(selfplay())
+    cluster.later(10_000)
+    assert decide(cluster) == [f"+{other} a"], part
+
+
+def test_a_part_that_has_no_place_does_not_stand_in_the_way_of_another_gauntlets_job():
+    cluster = Splitting(cores=4)
+    cluster.part()
+    wanted = cluster.queued(training())
+    assert decide(cluster) == [f"+{wanted} a"]

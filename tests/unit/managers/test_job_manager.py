@@ -13,12 +13,14 @@ from managers.node_folder import NodeFolder
 from managers.ports import Cause, Ending, LaunchError, Leftover, Order, Report, Usage
 from managers.proposer import Proposer
 from managers.state.cluster_state import ClusterState, Result
-from managers.state.commands import Assign, Body, Command, Enqueue, Fail, HaltAll, ResumeAll, decode
+from managers.state.commands import Assign, Body, Command, Enqueue, Fail, HaltAll, Release, ResumeAll, decode
 from managers.state.jobs import Job
 from managers.state.machine import StateMachine
 from managers.state.tasks import CanaryTask, GateForm
 from ringrift_core.errors import StorageError
 from tests.unit.managers.deciding import GAME, A, B, Cluster, selfplay, settings_of, training
+from tests.unit.managers.splitting import PLAYED as PART
+from tests.unit.managers.splitting import Splitting
 from tests.virtual_time import run_virtual
 
 TURNS_MAX = 200_000  # of the loop, until something has come true
@@ -216,6 +218,43 @@ def test_a_report_that_qualifies_nobody_hurts_nobody(tmp_path: Path, cluster: Cl
         assert cluster.learner().current == A
 
     run(main)
+
+
+def test_a_part_is_run_within_its_limits_and_completed(tmp_path: Path):
+    cluster = Splitting()
+    cluster.member("b")
+    whole = cluster.gauntlet()
+    cluster.do(Release(job=whole.id, fence=cluster.fence, reason="to another node"))
+    cluster.leased(whole.id, "b")
+    part = cluster.part()
+    node, name = Node(tmp_path, cluster), assigned(cluster, part)
+
+    async def main(group: asyncio.TaskGroup) -> None:
+        child = await node.started(group)
+        assert (child.order.kind, child.order.memory_bytes_max) == ("part", 4 << 30)
+        child.say({"event": "done", "sha256": "d" * 64, "games": 64})
+        child.end()
+        await until(lambda: not node.manager.running)
+        assert node.job(name).outcome == PART
+
+    run(main)
+
+
+def test_a_part_that_a_gauntlet_refuses_is_named_in_the_log_in_one_line(tmp_path: Path, cluster: Cluster, caplog):
+    cluster.candidate(B, gate=GateForm())
+    node, name = Node(tmp_path, cluster), assigned(cluster, cluster.gauntlet().id)
+
+    async def main(group: asyncio.TaskGroup) -> None:
+        child = await node.started(group)
+        child.say({"event": "refused", "part": "ab.json", "reason": "it is\nno part" + "!" * 1000})
+        child.end(Cause.FAILED, "it broke")
+        await until(lambda: not node.manager.running)
+
+    run(main)
+    (line,) = (it.getMessage() for it in caplog.records if "ab.json" in it.getMessage())
+    assert line.startswith(f"gauntlet {name}: part ab.json is not taken: it is")
+    assert "\n" not in line
+    assert len(line) < 600
 
 
 @pytest.mark.parametrize("cause", [None, Cause.KILLED, Cause.FAILED])

@@ -7,12 +7,23 @@ import pytest
 from managers.job_spec import spec_of
 from managers.node_folder import NodeFolder
 from managers.state.jobs import Job
-from managers.state.tasks import CanaryTask, GateForm, GauntletTask, Opponent, SelfplayTask, Task, TrainingTask
+from managers.state.tasks import (
+    CanaryTask,
+    GateForm,
+    GauntletTask,
+    Opponent,
+    PartTask,
+    SelfplayTask,
+    Task,
+    TrainingTask,
+)
 from ringrift_core.jobs import spec as specs
+from ringrift_core.jobs.gauntlet import PLACES
 from ringrift_core.jobs.spec import (
     JOBS,
     CanarySpec,
     GauntletSpec,
+    PartSpec,
     Rates,
     SelfplaySpec,
     TrainingSpec,
@@ -39,6 +50,9 @@ TASKS: tuple[Task, ...] = (
     GauntletTask(game=GAME, candidate=A, champion=B, anchors=(C,), candidate_number=3, seed=9,
                  form=GateForm(games=50, games_max=100, random=0.8, heuristic=0.7, champion=0.6, qualify_games=32)),
     CanaryTask(game=GAME, model=A, opponents=(B, "heuristic"), number=4, games=16, seed=2),
+    PartTask(gauntlet="gauntlet-1", row=2, first=25, last=57, of=GauntletTask(
+        game=GAME, candidate=A, champion=B, anchors=(C,), candidate_number=3, seed=9,
+        form=GateForm(games=50, games_max=100, random=0.8, heuristic=0.7, champion=0.6, qualify_games=32))),
 )  # fmt: skip
 
 
@@ -107,3 +121,13 @@ def test_a_canary_names_its_opponents():
     assert isinstance(made, CanarySpec)
     assert (made.model, made.opponents) == (FOLDER.net(A), (str(FOLDER.net(B)), "heuristic"))
     assert (made.games, made.number, made.seed) == (16, 4, 2)
+
+
+def test_a_part_is_of_the_same_gauntlet_wherever_it_is_played():
+    made, whole = spec(TASKS[-1]), spec(TASKS[3])
+    assert isinstance(made, PartSpec)
+    assert isinstance(whole, GauntletSpec)
+    places = PLACES - {"device"}
+    assert made.gauntlet.model_dump(exclude=places) == whole.model_dump(exclude=places)
+    assert (made.row, made.first, made.last, made.out) == (2, 25, 57, FOLDER.parts(GAME))
+    assert whole.parts == FOLDER.offer("gauntlet-1")

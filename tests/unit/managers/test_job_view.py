@@ -1,9 +1,10 @@
 """Why a job stands where it stands, in words."""
 
 from managers.job_view import Surroundings, why_of
-from managers.state.commands import Assign, Cancel, Drain
+from managers.state.commands import Assign, Cancel, Complete, Drain
 from managers.state.jobs import Job
 from tests.loop_states import NODE, Loop
+from tests.unit.managers.splitting import PLAYED, Splitting
 
 
 def why(loop: Loop, job: str, unfit: dict[str, str] | None = None) -> str:
@@ -47,3 +48,18 @@ def test_a_gauntlet_that_has_ended_says_its_verdict():
     assert why(loop, gauntlet) == "failed: failed as it is"
     training = next(name for name, job in loop.state.jobs.finished.items() if job.kind == "training")
     assert why(loop, training) == "it did what it was for"
+
+
+def test_a_part_says_what_it_plays_and_its_gauntlet_who_has_played():
+    cluster = Splitting("b")
+    gauntlet, part = cluster.gauntlet(), cluster.part()
+    around = Surroundings(cluster.state, cluster.now)
+    assert why_of(cluster.job(part), around) == (
+        "waits for a node (a: judges that gauntlet itself; b: has 1 cores free; the dispatcher looks every second)"
+    )
+    fence = cluster.leased(part, "b")
+    around = Surroundings(cluster.state, cluster.now)
+    assert why_of(cluster.job(part), around) == f"runs on b: blocks 25 to 56 of row 0 of {gauntlet.id}, played ahead"
+    cluster.do(Complete(job=part, fence=fence, outcome=PLAYED))
+    around = Surroundings(cluster.state, cluster.now)
+    assert why_of(cluster.gauntlet(), around).endswith("of this reign; chunks played ahead: b 1")

@@ -3,11 +3,12 @@
 import pytest
 
 from managers.cluster_rows import node_rows
-from managers.sightings import NodeReport, Sightings
+from managers.sightings import NodeReport, RunningJob, Sightings
 from managers.state.commands import Join
 from managers.status_records import NodeResources
 from managers.versions import PRESENT
 from tests.commanded import Commanded
+from tests.unit.managers.splitting import Splitting, ahead
 
 NOW = 100.0
 MACHINE = NodeResources(
@@ -83,3 +84,19 @@ def test_rows_show_what_was_heard():
     assert (rows["a"].heard_ago_s, rows["a"].unfit, rows["a"].versions) == (2.5, "disk", PRESENT)
     assert rows["a"].resources == MACHINE.model_copy(update={"unfit": "disk"})
     assert (rows["me"].resources, rows["me"].versions) == (None, PRESENT)
+
+
+def test_what_a_judge_will_need_is_known_while_it_has_the_gauntlet():
+    cluster, seen = Splitting("b"), Sightings()
+    job = cluster.gauntlet()
+
+    def tells(node: str, fence: int) -> None:
+        running = RunningJob(job=job.id, fence=fence, ahead=ahead(25))
+        assert seen.heard(node, report().model_copy(update={"jobs": (running,)}), NOW)
+
+    tells("b", job.fence)
+    assert seen.ahead(cluster.state) == {}
+    tells("a", job.fence - 1)
+    assert seen.ahead(cluster.state) == {}
+    tells("a", job.fence)
+    assert seen.ahead(cluster.state) == {job.id: ahead(25)}

@@ -1,6 +1,7 @@
 """Heartbeats: who tells whom, what the leader keeps, and that silence has a reason."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -27,6 +28,7 @@ class Cluster:
     def __init__(self, consensus: LocalConsensus[ClusterState, Result]) -> None:
         self.consensus = consensus
         self.asked: list[tuple[str, NodeReport]] = []
+        self.bodies: list[bytes] = []
         self.down = False
         self.sequence = 0
 
@@ -42,6 +44,7 @@ class Cluster:
         assert (method, path) == ("POST", "/cluster/heartbeat")
         if self.down:
             raise Unreachable(node, "it is down")
+        self.bodies.append(body)
         self.asked.append((node, NodeReport.model_validate_json(body)))
         await asyncio.sleep(0.5)
         return HeartbeatAnswer(epoch=1, wall=WALL + 3.25, known=True).model_dump_json().encode()
@@ -90,6 +93,31 @@ def test_a_node_tells_the_leader_four_times_per_lease_and_at_once_when_it_change
         assert (len(cluster.asked), heartbeat.answer) == (6, None)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+    run(test)
+
+
+def test_a_node_that_has_something_to_tell_tells_it_soon():
+    async def test(cluster: Cluster, heartbeat: Heartbeat) -> None:
+        await cluster.do(leads("v", 1))
+        task = asyncio.ensure_future(heartbeat.run(lambda: None))
+        await asyncio.sleep(1.0)
+        told = len(cluster.asked)
+        for _ in range(3):
+            heartbeat.wake()
+        await asyncio.sleep(1.0)
+        assert len(cluster.asked) == told + 1
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(test)
+
+
+def test_what_is_at_its_default_is_not_sent_so_that_an_older_leader_understands_the_rest():
+    async def test(cluster: Cluster, heartbeat: Heartbeat) -> None:
+        await cluster.do(leads("v", 1))
+        await heartbeat.tell()
+        assert set(json.loads(cluster.bodies[0])) == {"session", "versions"}
 
     run(test)
 
