@@ -6,6 +6,7 @@ in between is refused and asked again.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ R = TypeVar("R")
 S_co = TypeVar("S_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
 STEP_S = 1.0  # before a wait looks whether the engine is another one
+PASSING_S = 10.0  # a change that takes no longer is no trouble
 CHANGING = "this node changes over to another kind of consensus; try again"
 
 
@@ -50,6 +52,7 @@ class Seat(Generic[S, R]):
     def __init__(self, engine: Engine[S, R]) -> None:
         self._engine = engine
         self._serving: Engine[S, R] | None = None
+        self._changing_since = -math.inf  # time of the event loop; where `_serving` is None
         self._floor: tuple[int, S] = (engine.version, engine.state)  # shown until the engine knows as much
         self._listeners: list[Listener[S, R]] = []
         self._record_listeners: list[RecordListener] = []
@@ -83,8 +86,8 @@ class Seat(Generic[S, R]):
 
     @property
     def trouble(self) -> str:
-        """Why the state cannot be written to."""
-        trouble = CHANGING if self._serving is None else self._serving.trouble
+        """Why the state cannot be written to; "" as well while the engine is being changed, unless that takes long."""
+        trouble = self._change_trouble() if self._serving is None else self._serving.trouble
         return f"{trouble}; {self.remark}" if trouble and self.remark else trouble
 
     def on_applied(self, listener: Listener[S, R]) -> None:
@@ -123,10 +126,17 @@ class Seat(Generic[S, R]):
 
     async def change(self, make: Callable[[int, S], Engine[S, R]], ready: Callable[[], Awaitable[None]]) -> None:
         """Go over to another engine; see `Change`. One change at a time."""
-        self._serving = None
+        self._serving, self._changing_since = None, asyncio.get_running_loop().time()
         done = asyncio.get_running_loop().create_future()
         await self._changes.put(Change(make, ready, done))
         await done
+
+    def _change_trouble(self) -> str:
+        """Why a change is a trouble; "" while it is none."""
+        is_passing = (
+            self._changing_since > -math.inf and asyncio.get_running_loop().time() - self._changing_since < PASSING_S
+        )
+        return "" if is_passing else CHANGING
 
     # ---- life ----
 

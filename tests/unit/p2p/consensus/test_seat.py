@@ -7,6 +7,7 @@ from typing import Self
 import pytest
 
 from managers.state.replica import Replica
+from p2p.consensus import seat as seat_module
 from p2p.consensus.seat import Seat
 from ringrift_core.errors import StorageError
 
@@ -107,12 +108,25 @@ def test_nobody_writes_before_the_next_one_is_ready():
     async def story(seat: Seat[tuple[bytes, ...], int], _first: Fake, _told: Told) -> None:
         async def ready() -> None:
             assert seat.term_led is None
-            assert "changes over" in seat.trouble
             with pytest.raises(StorageError, match="changes over"):
                 await seat.propose(b"early", WAIT_S)
 
         await seat.change(Fake, ready)
         assert seat.term_led == 0
+
+    run(story)
+
+
+@pytest.mark.parametrize(("passing_s", "trouble"), [(60.0, ""), (0.0, seat_module.CHANGING)])
+def test_a_change_is_a_trouble_when_it_takes_long(passing_s: float, trouble: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(seat_module, "PASSING_S", passing_s)
+
+    async def story(seat: Seat[tuple[bytes, ...], int], _first: Fake, _told: Told) -> None:
+        async def ready() -> None:
+            assert seat.trouble == trouble
+
+        await seat.change(Fake, ready)
+        assert not seat.trouble
 
     run(story)
 
