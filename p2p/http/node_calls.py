@@ -32,6 +32,7 @@ from yarl import URL
 
 from managers.circuit_breaker import CircuitBreaker
 from managers.line import one_line
+from p2p.client.node_errors import reason_of
 from p2p.identity.envelope import HEADER, NONCE_BYTES, Address, Call, seal
 from p2p.identity.node_key import NodeKey
 from ringrift_core.errors import InvariantError, RingriftError
@@ -236,7 +237,9 @@ class NodeCalls:
         for address in sorted(addresses, key=lambda it: it != good):
             try:
                 answer = await self._answered(asked, address)
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            except aiohttp.ClientConnectorError as error:
+                reasons.append(f"{address}: {reason_of(error.os_error)}")
+            except aiohttp.ConnectionTimeoutError as error:
                 reasons.append(f"{address}: {one_line(str(error))}")
             except (aiohttp.ClientError, OSError) as error:
                 reasons.append(f"{address}: {one_line(str(error) or type(error).__name__)}")

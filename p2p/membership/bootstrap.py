@@ -85,7 +85,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A peer has not answered."""
+    """A peer has not answered; `why` names it."""
 
     address: str
     why: str
@@ -380,5 +380,5 @@ class Bootstrap:
         return [Ask(address, adoption) for address, _ in due]
 
     def _unreached(self) -> str:
-        missed = [f"{address} ({peer.missed})" for address, peer in self._peers.items() if peer.missed]
+        missed = [peer.missed for peer in self._peers.values() if peer.missed]
         return f"; not reached: {', '.join(missed)}" if missed else ""

@@ -13,6 +13,7 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from managers.line import one_line
+from p2p.client.node_errors import reason_of
 from p2p.identity.credentials import CLUSTER_VARIABLE, Token
 from p2p.membership.admission import Admitted, JoinForm
 from p2p.membership.bootstrap import Adoption, Card
@@ -89,6 +90,8 @@ class PeerCalls:
                 content, status = await _whole(answer, address), answer.status
         except TimeoutError:
             raise PeerError(f"{address} does not answer in {limit_s:g} s") from None
+        except aiohttp.ClientConnectorError as error:
+            raise PeerError(f"{address} cannot be asked: {reason_of(error.os_error)}") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise PeerError(f"{address} cannot be asked: {one_line(str(error) or type(error).__name__)}") from error
         if status != 200:

@@ -221,8 +221,8 @@ def test_nobody_proposes_before_every_peer_has_answered_or_was_missed():
 def test_what_is_waited_for_is_said():
     node = blank("c:1", expect=2)
     node.step(0.0, Tick())
-    node.step(0.1, Missed("c:1", "down"))
-    assert node.waits_for == "for 2 nodes that are in no cluster; there are 1: b; not reached: c:1 (down)"
+    node.step(0.1, Missed("c:1", "c:1 is down"))
+    assert node.waits_for == "for 2 nodes that are in no cluster; there are 1: b; not reached: c:1 is down"
     waiting = blank("c:1", adopted=X)
     waiting.step(0.0, Tick())
     assert "for p to found the cluster 1111" in waiting.waits_for
