@@ -13,7 +13,8 @@ from functools import partial
 from config.schema import Settings
 from managers.manual_promotion import wait_installed
 from managers.node_folder import NodeFolder
-from managers.ports import Consensus
+from managers.patience import unless_in_vain
+from managers.ports import LedConsensus
 from managers.proposer import Proposer
 from managers.rollback_manager import RollbackManager, get_rollback_history
 from managers.state.cluster_state import ClusterState, Result
@@ -48,7 +49,7 @@ class ManualRollback:
     def __init__(
         self,
         settings: Settings,
-        consensus: Consensus[ClusterState, Result],
+        consensus: LedConsensus[ClusterState, Result],
         proposer: Proposer,
         folder: NodeFolder,
         clock: Callable[[], float],
@@ -130,12 +131,10 @@ class ManualRollback:
 
     async def _written(self, body: RollBack) -> Result:
         try:
-            async with asyncio.timeout(WRITE_S):
-                return await self._proposer.propose(body)
-        except TimeoutError:
+            return await unless_in_vain(self._proposer.propose(body), lambda: self._consensus.trouble, WRITE_S)
+        except TimeoutError as error:
             raise StorageError(
-                f"the rollback of {body.game} cannot be written within {WRITE_S:g} s; check the disk, look at the "
-                "history, then ask again"
+                f"the rollback of {body.game} cannot be written now ({error}); look at the history, then ask again"
             ) from None
 
     def _learner(self, model_id: str) -> Learner:

@@ -28,7 +28,7 @@ from p2p.exchange.exchange import Exchange
 from p2p.http.cluster_join_api import cluster_join_handlers
 from p2p.http.cluster_voters_api import cluster_voters_handlers
 from p2p.http.cluster_watch_api import VoterSide, cluster_watch_handlers
-from p2p.http.forwarding import Forwarder, Leading
+from p2p.http.forwarding import Forwarder, Leadership, Leading
 from p2p.http.heartbeat_api import LeaderSide, heartbeat_handlers
 from p2p.http.json_answer import Handlers
 from p2p.http.node_calls import NodeCalls
@@ -102,7 +102,9 @@ class Mesh:
 
     def forwarder(self, tls: ssl.SSLContext | None = None) -> Forwarder:
         """What hands orders on to whoever leads."""
-        return Forwarder(self._pipeline.identity.node, lambda: self._pipeline.office.held, self._leader, tls)
+        pipeline, seat = self._pipeline, self._seat
+        leadership = Leadership(lambda: pipeline.office.held, self._leader, lambda: seat.trouble)
+        return Forwarder(pipeline.identity.node, leadership, tls)
 
     def contacts(self) -> tuple[Contact, ...]:
         """Whom this node can ask when it has no state: the voters, else who leads."""

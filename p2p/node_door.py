@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from config.schema import Settings
 from managers.event_journal import EventJournal
 from managers.health import Health
+from managers.patience import unless_in_vain
 from managers.pipeline import Pipeline
 from managers.runtime import ServiceStatus, Supervisor
 from managers.sightings import Seen
@@ -19,7 +20,7 @@ from p2p.http.admin_api import ADMIN
 from ringrift_core.errors import StorageError
 from ringrift_core.registry import ModelRegistry
 
-ORDER_S = 3.0  # for a halt to be written: whoever has no majority says so
+ORDER_S = 2.5  # for a halt to be written: whoever has no majority says so within 3 s, and the way takes some time
 SETTLE_S = 0.05  # before it is said how a service stands that was just started
 SERVICE_S = 30.0  # for a service, and those that need it, to stop
 
@@ -117,13 +118,12 @@ class NodeDoor:
         return await self._written(ResumeAll(by=ADMIN))
 
     async def _written(self, body: HaltAll | ResumeAll) -> Result:
+        work, consensus = self._pipeline.proposer("ADMIN").propose(body), self._pipeline.consensus
         try:
-            async with asyncio.timeout(ORDER_S):
-                return await self._pipeline.proposer("ADMIN").propose(body)
-        except TimeoutError:
-            why = self._pipeline.consensus.trouble or f"no answer in {ORDER_S:g} s"
+            return await unless_in_vain(work, lambda: consensus.trouble, ORDER_S)
+        except TimeoutError as error:
             raise StorageError(
-                f"{body.kind} cannot be written now ({why}); it may still come to be: ask again"
+                f"{body.kind} cannot be written now ({error}); it may still come to be: ask again"
             ) from None
 
     def daemons(self) -> Mapping[str, ServiceStatus]:

@@ -13,6 +13,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
+import psutil
+
 PORTS = range(16_000, 32_000)  # below those that Linux gives to connections: they would take one of a killed node
 WAIT_S = 90.0
 ASK_S = 5.0
@@ -34,6 +36,7 @@ class Cluster:
         self.module = module
         self.ports = dict(zip(names, paired_ports(len(names)), strict=True))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.still: set[str] = set()
         self.wait_s = WAIT_S
 
     def start(
@@ -66,6 +69,20 @@ class Cluster:
         process = self.processes.pop(name)
         process.send_signal(signal.SIGTERM)
         process.wait(WAIT_S)
+
+    def stand_still(self, name: str) -> None:
+        """Stop a node and its children, as a machine that hangs: its connections stay, it says nothing."""
+        node = psutil.Process(self.processes[name].pid)
+        for process in (node, *node.children(recursive=True)):
+            process.send_signal(signal.SIGSTOP)
+        self.still.add(name)
+
+    def go_on(self, name: str) -> None:
+        """Let a node that stands still go on."""
+        node = psutil.Process(self.processes[name].pid)
+        for process in (*node.children(recursive=True), node):
+            process.send_signal(signal.SIGCONT)
+        self.still.discard(name)
 
     def command(self, *words: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
         """What a person does in a terminal."""
@@ -101,6 +118,8 @@ class Cluster:
 
     def end(self) -> None:
         """End all that live."""
+        for name in list(self.still):
+            self.go_on(name)
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
         for process in self.processes.values():

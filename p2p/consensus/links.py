@@ -32,8 +32,8 @@ class LinkTiming:
     """Seconds."""
 
     handshake_s: float = 3.0  # from the connection to the proof
-    idle_s: float = 4.0  # nothing heard for so long: the connection is dead
-    keep_alive_s: float = 1.0  # nothing sent for so long: an empty frame
+    idle_s: float = 2.0  # nothing heard for so long: the connection is dead; whoever refuses a write names its peer
+    keep_alive_s: float = 0.5  # nothing sent for so long: an empty frame
     pause_min_s: float = 0.2  # between two attempts, doubling, with jitter
     pause_max_s: float = 2.0
     larger_waits_s: float = 0.3  # the larger node id lets the smaller one dial first

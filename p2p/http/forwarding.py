@@ -4,7 +4,8 @@
 
 The guard has let the request in here; the leader's guard judges it anew by the same `Authorization` header. A node
 never lends its own authority: a session's cookie and the Unix socket are worth nothing elsewhere, and where no
-credential is shown only another node of this machine is asked. A request is handed on once.
+credential is shown only another node of this machine is asked. A request is handed on once, and given up when this
+node knows that its leader leads no more, or that nothing can be written.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from aiohttp import web
 from yarl import URL
 
 from managers.line import one_line
+from managers.patience import unless_in_vain
 from p2p.http.access import is_loopback
 from p2p.http.errors import Handler, RequestError
 from p2p.http.guard import PEER
@@ -43,20 +45,22 @@ class Leading:
     addresses: Sequence[str]  # the best first
 
 
+@dataclass(frozen=True, slots=True)
+class Leadership:
+    """What this node knows about who leads; asked anew each time."""
+
+    leads: Callable[[], bool]  # whether it does itself
+    leader: Callable[[], Leading | None]  # who else, None where nobody is known
+    trouble: Callable[[], str] = str  # why nothing can be written; "" when it can
+
+
 class Forwarder:
     """Hands requests on; `async with` opens and closes its session."""
 
-    def __init__(
-        self,
-        node: str,
-        leads: Callable[[], bool],
-        leader: Callable[[], Leading | None],
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        """`leads`: whether this node does; `leader`: who else, None where nobody is known; `tls`: over https."""
+    def __init__(self, node: str, leadership: Leadership, tls: ssl.SSLContext | None = None) -> None:
+        """`tls`: leaders are asked over https."""
         self._node = node
-        self._leads = leads
-        self._leader = leader
+        self._leadership = leadership
         self._tls = tls
         self._places = asyncio.Semaphore(TOGETHER_MAX)
         self._session: aiohttp.ClientSession | None = None
@@ -77,45 +81,60 @@ class Forwarder:
         """A handler that works where this node leads, and is asked of the leader elsewhere."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            return await handler(request) if self._leads() else await self._hand_on(request)
+            return await handler(request) if self._leadership.leads() else await self._hand_on(request)
 
         return handle
 
     async def _hand_on(self, request: web.Request) -> web.Response:
-        leader = self._leader()
+        leader, trouble = self._leadership.leader(), self._leadership.trouble()
         if leader is None or leader.node == self._node or not leader.addresses:
-            raise RequestError("no leader is known now; try again", 503, code="no_leader")
+            raise RequestError(f"no leader is known now{_also(trouble)}; try again", 503, code="no_leader")
         if HOP in request.headers:
             raise _not_leader(leader, f"{self._node} does not lead any more, and the request was handed on already")
         address = _address_for(request, leader)
+        if address is None and trouble:
+            raise RequestError(f"the leader cannot be asked now{_also(trouble)}; try again", 503, code="no_leader")
+        if address is None:
+            raise _not_leader(leader, "what lets you in here is worth nothing at another node")
         if self._places.locked():
             raise RequestError(f"{TOGETHER_MAX} requests wait for the leader; try again", 503, code="busy")
         async with self._places:
             return await self._asked(request, leader, address)
 
     async def _asked(self, request: web.Request, leader: Leading, address: str) -> web.Response:
-        if self._session is None:
-            raise InvariantError("requests are handed on within the block of Forwarder")
-        url = f"{'http' if self._tls is None else 'https'}://{address}{request.raw_path}"
         try:
-            async with self._session.request(
-                request.method,
-                URL(url, encoded=True),
-                data=await request.read() or None,
-                headers={**_credential(request), "Accept-Encoding": "identity", HOP: self._node},
-                allow_redirects=False,
-                ssl=True if self._tls is None else self._tls,
-                timeout=aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S),
-            ) as answer:
-                content = await _whole(answer)
-                return web.Response(body=content, status=answer.status, content_type=answer.content_type)
+            return await unless_in_vain(self._answer(request, address), lambda: self._in_vain(leader), ANSWER_S)
         except aiohttp.ClientConnectorError as error:
-            text = f"the leader {leader.node} at {address} cannot be reached: {one_line(str(error))}"
+            why = f"{one_line(str(error))}{_also(self._leadership.trouble())}"
+            text = f"the leader {leader.node} at {address} cannot be reached: {why}"
             raise RequestError(text, 503, code="leader_unreachable") from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             why = one_line(str(error)) or f"no answer in {ANSWER_S:g} s"
             text = f"the leader {leader.node} has not answered ({why}); what was asked may have been done or not"
             raise RequestError(text, 503, code="leader_unreachable") from error
+
+    def _in_vain(self, leader: Leading) -> str:
+        """Why a leader that was asked and has not answered will not."""
+        present = self._leadership.leader()
+        if present is not None and present.node != leader.node:
+            return f"{present.node} leads now"
+        return self._leadership.trouble()
+
+    async def _answer(self, request: web.Request, address: str) -> web.Response:
+        if self._session is None:
+            raise InvariantError("requests are handed on within the block of Forwarder")
+        url = f"{'http' if self._tls is None else 'https'}://{address}{request.raw_path}"
+        async with self._session.request(
+            request.method,
+            URL(url, encoded=True),
+            data=await request.read() or None,
+            headers={**_credential(request), "Accept-Encoding": "identity", HOP: self._node},
+            allow_redirects=False,
+            ssl=True if self._tls is None else self._tls,
+            timeout=aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S),
+        ) as answer:
+            content = await _whole(answer)
+            return web.Response(body=content, status=answer.status, content_type=answer.content_type)
 
 
 def forwarded(handlers: Handlers, forwarder: Forwarder) -> Handlers:
@@ -124,14 +143,18 @@ def forwarded(handlers: Handlers, forwarder: Forwarder) -> Handlers:
     return {name: forwarder.wrapped(it) if name in marked else it for name, it in handlers.items()}
 
 
-def _address_for(request: web.Request, leader: Leading) -> str:
-    """Where a request may be handed on to with what it shows; RequestError where it shows nothing that counts there."""
+def _address_for(request: web.Request, leader: Leading) -> str | None:
+    """Where a request may be handed on to with what it shows; None where it shows nothing that counts there."""
     if "Authorization" in request.headers:
         return leader.addresses[0]
     here = [address for address in leader.addresses if is_loopback(address.rpartition(":")[0].strip("[]"))]
     if request[PEER].door is Door.LOOPBACK and not request.cookies and here:
         return here[0]
-    raise _not_leader(leader, "what lets you in here is worth nothing at another node")
+    return None
+
+
+def _also(trouble: str) -> str:
+    return f": {trouble}" if trouble else ""
 
 
 def _not_leader(leader: Leading, why: str) -> RequestError:

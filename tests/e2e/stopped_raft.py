@@ -2,20 +2,19 @@
 
 python -m tests.e2e.stopped_raft FOLDER --minutes 10
 
-Three nodes play, a core each. Games are counted before, while and after their raft processes are stopped. Workers must
-play on at 95 % of their pace or more, no job may be lost or begun anew, and when the raft processes go on every shard
-must come to lie on two nodes and be counted in the state. Of one node the process that plays is killed as soon as
-nobody leads: it must play on by itself, and its job costs one attempt.
+Three nodes play, a core each. Decisions are counted before, while and after their raft processes are stopped; games end
+in waves. Workers must play on at 95 % of their pace or more, no job may be lost or begun anew, and when the raft
+processes go on every shard must come to lie on two nodes and be counted in the state. Of one node the process that
+plays is killed as soon as nobody leads: it must play on by itself, and its job costs one attempt.
 """
 
 import argparse
 import json
-import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
 from time import monotonic, sleep, thread_time
 
@@ -24,17 +23,17 @@ import psutil
 from managers.node_folder import NodeFolder
 from ringrift_core.selfplay.shard import read_manifest
 from ringrift_core.selfplay.shard_folder import shards_in
+from tests.e2e.counting_node import COUNTS, JOB, counts_in
 from tests.mesh_cluster import Answer, Cluster, agreed
 
 NAMES = "abc"
 GAME = "hex8_2p"
 BEFORE_SHARE = 0.5  # of the minutes, measured before and again after
-LEAST_SHARE = 0.95  # of the games that are played otherwise
+LEAST_SHARE = 0.95  # of the decisions that are made otherwise
 POLL_S = 1.0
 LOOP = 50_000  # squares, of the work that is always the same
 WARM_S = 20.0  # for jobs to load their kernels
 DELIVERED_S = 120.0  # for shards to lie on two nodes and be counted, after the raft processes go on
-PLAYED = re.compile(r"(\d+) games")
 KILLED = "c"  # whose playing process is killed
 SETTINGS = (
     f"games=[{GAME}]", "node.cores=1", "node.disk_floor_gb=0", "node.metrics_port=0", "node.health_port=0",
@@ -44,39 +43,36 @@ SETTINGS = (
 
 @dataclass(slots=True)
 class Pace:
-    """Games and processor seconds of all jobs since a moment, whatever job they are of."""
+    """What all jobs have done and had of the processor over some time, whatever job they are of."""
 
+    decisions: int = 0
     games: int = 0
     cpu_s: float = 0.0
+    waited_s: float = 0.0  # for the processor, which others had
     wall_s: float = 0.0
     loops: int = 0  # of work that is always the same, and what it took: how fast the machine was meanwhile
     loops_s: float = 0.0
-    _seen: dict[tuple[str, str], int] = field(default_factory=dict)
-    _cpu_s: dict[int, float] = field(default_factory=dict)
+    _counts: dict[str, Mapping[str, int]] | None = None
+    _times: dict[int, tuple[float, float]] | None = None
 
-    def look(self, node: str, status: Answer) -> None:
-        """Take what the jobs of a node say of themselves; what begins anew counts from nothing."""
-        for row in rows_of(status, "jobs"):
-            if row["node"] == node and (found := PLAYED.search(str(row["progress"]))):
-                self._take((node, str(row["id"])), int(found[1]))
-        for row in rows_of(status, "waits"):
-            if "plays on by itself" in str(row["why"]) and (found := PLAYED.search(str(row["why"]))):
-                self._take((node, ""), int(found[1]))
-
-    def _take(self, who: tuple[str, str], games: int) -> None:
-        before = self._seen.get(who, games if who[1] else 0)
-        self.games += games - before if games >= before else games
-        self._seen[who] = games
+    def count(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """Take what each life of a job has done; one that is new has done it since the last look."""
+        before = self._counts if self._counts is not None else counts
+        for name, now in counts.items():
+            then = before.get(name, {})
+            self.decisions += now["decisions"] - then.get("decisions", 0)
+            self.games += now["games"] - then.get("games", 0)
+        self._counts = dict(counts)
 
     def run(self, processes: Sequence[psutil.Process]) -> None:
         """Take what the processes of jobs have had of the processor; one that is new began after the last look."""
-        first = not self._cpu_s
-        for process in processes:
-            with suppress(psutil.Error):
-                times = process.cpu_times()
-                cpu_s = times.user + times.system
-                self.cpu_s += cpu_s - self._cpu_s.get(process.pid, cpu_s if first else 0.0)
-                self._cpu_s[process.pid] = cpu_s
+        found = {it.pid: times for it in processes if (times := scheduled(it.pid)) is not None}
+        before = self._times if self._times is not None else found
+        for pid, (cpu_s, waited_s) in found.items():
+            then = before.get(pid, (0.0, 0.0))
+            self.cpu_s += cpu_s - then[0]
+            self.waited_s += waited_s - then[1]
+        self._times = found
 
     def weigh(self) -> None:
         """Do a little work that is always the same."""
@@ -86,9 +82,9 @@ class Pace:
         self.loops += 1
 
     @property
-    def cores(self) -> float:
-        """Cores that the jobs had."""
-        return self.cpu_s / self.wall_s
+    def busy(self) -> float:
+        """Cores that the jobs had, or would have had if nobody else had had them."""
+        return (self.cpu_s + self.waited_s) / self.wall_s
 
     @property
     def speed(self) -> float:
@@ -96,21 +92,33 @@ class Pace:
         return self.loops / self.loops_s
 
     @property
-    def games_per_s(self) -> float:
-        """On this machine as fast as it was."""
-        return self.games / self.wall_s
+    def pace(self) -> float:
+        """Decisions in the time of a loop, on a machine without others."""
+        return self.busy * self.decisions / self.cpu_s / self.speed
 
     @property
     def answer(self) -> Answer:
         """As JSON."""
-        shown = {"games_per_s": self.games_per_s, "cores": self.cores, "speed": self.speed}
-        return {name: round(value, 3) for name, value in shown.items()}
+        shown = {
+            "decisions_per_s": self.decisions / self.wall_s, "games_per_s": self.games / self.wall_s,
+            "decisions_per_cpu_s": self.decisions / self.cpu_s, "cores": self.cpu_s / self.wall_s,
+            "busy": self.busy, "speed": self.speed, "pace": self.pace,
+        }  # fmt: skip
+        return {name: round(value, 4) for name, value in shown.items()}
 
     @classmethod
     def both(cls, one: "Pace", other: "Pace") -> "Pace":
         """Two times as one."""
-        names = ("games", "cpu_s", "wall_s", "loops", "loops_s")
+        names = [it.name for it in fields(cls) if not it.name.startswith("_")]
         return cls(**{name: getattr(one, name) + getattr(other, name) for name in names})
+
+
+def scheduled(pid: int) -> tuple[float, float] | None:
+    """Seconds that the first thread of a process, of which a job has one, has run and has waited for a core."""
+    with suppress(OSError):
+        ran_ns, waited_ns, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
+        return int(ran_ns) / 1e9, int(waited_ns) / 1e9
+    return None
 
 
 class Stopped:
@@ -118,15 +126,15 @@ class Stopped:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
+        self.counts = cluster.folder / "counts"
         self.faults: list[str] = []
 
     def measured(self, minutes: float) -> Pace:
         """The pace of all nodes over so long."""
         pace, began = Pace(), monotonic()
         while monotonic() - began < 60 * minutes:
-            for name in NAMES:
-                pace.look(name, self.cluster.ask(name))
-            pace.run([it for name in NAMES for it in self.processes(name, "ringrift_core.jobs")])
+            pace.count(counts_in(self.counts))
+            pace.run([it for name in NAMES for it in self.processes(name, JOB)])
             pace.weigh()
             sleep(POLL_S)
         pace.wall_s = monotonic() - began
@@ -207,11 +215,12 @@ def rows_of(answer: Answer, name: str) -> list[Answer]:
 
 def run(folder: Path, minutes: float) -> Answer:
     """Play, stop the raft processes, let them go on; what came of it."""
-    cluster = Cluster(folder, NAMES, SETTINGS)
+    cluster = Cluster(folder, NAMES, SETTINGS, ("-m", "tests.e2e.counting_node"))
     stopped = Stopped(cluster)
+    stopped.counts.mkdir()
     try:
         for name in NAMES:
-            cluster.start(name, NAMES.replace(name, ""))
+            cluster.start(name, NAMES.replace(name, ""), environment={COUNTS: str(stopped.counts)})
         cluster.until(playing)
         sleep(WARM_S)
         before = stopped.measured(BEFORE_SHARE * minutes)
@@ -221,7 +230,7 @@ def run(folder: Path, minutes: float) -> Answer:
         try:
             for process in processes:
                 process.send_signal(signal.SIGSTOP)
-            for process in stopped.processes(KILLED, "ringrift_core.jobs"):
+            for process in stopped.processes(KILLED, JOB):
                 process.kill()
             during = stopped.measured(minutes)
             refused = cluster.ask("a", "POST", "/admin/halt", {})
@@ -250,14 +259,10 @@ def run(folder: Path, minutes: float) -> Answer:
 def judged(stopped: Stopped, before: Pace, during: Pace, after: Pace) -> Answer:
     """How fast it was; slower than it may be is a fault. Others work on this machine: its speed is taken out."""
     otherwise = Pace.both(before, after)
-    shares = {
-        "games_per_s": during.games_per_s / otherwise.games_per_s,
-        "cores": during.cores / otherwise.cores,
-        "games": during.games_per_s / otherwise.games_per_s * otherwise.speed / during.speed,
-    }
-    for name in ("cores", "games"):
-        if shares[name] < LEAST_SHARE:
-            stopped.faults.append(f"the workers went on at {shares[name]:.1%} of their {name}")
+    shares = {"busy": during.busy / otherwise.busy, "pace": during.pace / otherwise.pace}
+    for name, share in shares.items():
+        if share < LEAST_SHARE:
+            stopped.faults.append(f"the workers went on at {share:.1%} of their {name}")
     return {
         "before": before.answer,
         "during": during.answer,

@@ -10,8 +10,9 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from managers import patience
 from p2p.http.access import Access
-from p2p.http.forwarding import HOP, Forwarder, Leading, forwarded
+from p2p.http.forwarding import HOP, Forwarder, Leadership, Leading, forwarded
 from p2p.http.guard import PRINCIPAL
 from p2p.http.json_answer import Handlers
 from p2p.http.node_api import node_app
@@ -31,10 +32,16 @@ class Node:
     name: str
     leads: bool
     leader: Leading | None = None
+    trouble: str = ""
+    silent: bool = False  # it answers nothing
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     done: list[tuple[str, str, str | None]] = field(default_factory=list)  # order, principal, handed on by
 
     async def handle(self, request: web.Request) -> web.Response:
         self.done.append((request.path, request[PRINCIPAL].value, request.headers.get(HOP)))
+        self.asked.set()
+        if self.silent:
+            await asyncio.sleep(patience.PATIENCE_S + 60)
         return web.json_response({"by": self.name, "body": (await request.read()).decode()}, status=202)
 
 
@@ -43,7 +50,8 @@ async def serving(node: Node, credentials: Credentials) -> AsyncIterator[TestCli
     gate = Access(credentials, None, frozenset(), None).gate(time.monotonic, time.monotonic)
     names = ("POST /admin/halt", "GET /admin/promote/{number}", "POST /admin/daemons/{name}/{action}", "GET /nodes")
     handlers: Handlers = dict.fromkeys(names, node.handle)
-    async with Forwarder(node.name, lambda: node.leads, lambda: node.leader) as forwarder:
+    leadership = Leadership(lambda: node.leads, lambda: node.leader, lambda: node.trouble)
+    async with Forwarder(node.name, leadership) as forwarder:
         app = node_app(forwarded(handlers, forwarder), gate, RequestMetrics({}))
         async with TestClient(TestServer(app)) as client:
             yield client
@@ -135,6 +143,51 @@ def test_a_leader_that_is_unknown_or_gone_is_said():
             first.leader = Leading("l", ("127.0.0.1:1",))
             status, code, message = await told(await client.post("/admin/halt", headers=bearer(ADMIN)))
             assert (status, code, "l at 127.0.0.1:1" in message) == (503, "leader_unreachable", True)
+
+    asyncio.run(run())
+
+
+async def halted(client: TestClient[web.Request, web.Application]) -> tuple[int, str, str]:
+    return await told(await client.post("/admin/halt", headers=bearer(ADMIN)))
+
+
+def test_whoever_cannot_ask_the_leader_says_why_nothing_can_be_written():
+    async def run() -> None:
+        async with pair(tokens()) as (first, _, client):
+            first.trouble, first.leader = "missing: b, c", None
+            assert await halted(client) == (503, "no_leader", "no leader is known now: missing: b, c; try again")
+            first.leader = Leading("l", ("127.0.0.1:1",))
+            assert (await halted(client))[2].endswith("missing: b, c")
+
+    asyncio.run(run())
+
+
+def test_nobody_is_sent_to_a_leader_that_cannot_be_there():
+    async def run() -> None:
+        async with pair(Credentials(None, None), host="10.255.255.1") as (first, _, client):
+            first.trouble = "missing: b, c"
+            text = "the leader cannot be asked now: missing: b, c; try again"
+            assert await told(await client.post("/admin/halt")) == (503, "no_leader", text)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("why", ["missing: b, c", "n leads now"])
+def test_a_leader_that_answers_nothing_is_given_up_when_it_is_known_to_lead_no_more(why: str, monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.05)
+
+    async def run() -> None:
+        async with pair(tokens()) as (first, second, client):
+            second.silent = True
+            asked = asyncio.create_task(halted(client))
+            await second.asked.wait()
+            if "leads" in why:
+                first.leader = Leading("n", ("127.0.0.1:1",))
+            else:
+                first.trouble = why
+            status, code, message = await asked
+            assert (status, code) == (503, "leader_unreachable")
+            assert f"l has not answered ({why}); what was asked may have been done or not" in message
 
     asyncio.run(run())
 
