@@ -49,7 +49,7 @@ def node_rows(
             addresses=member.addresses,
             unfit=seen.unfit.get(member.node) or silent.get(member.node, ""),
             resources=None if report is None else report.resources,
-            heard_ago_s=None if report is None or sighting is None else max(0.0, seen.at - sighting.at),
+            heard_ago_s=seen.heard_ago_s(member.node),
             round_trip_s=None if report is None else report.round_trip_s,
             clock_ahead_s=None if report is None else report.clock_ahead_s,
         )

@@ -15,7 +15,7 @@ from managers.pipeline import Pipeline
 from managers.runtime.service import ServiceStatus
 from managers.sightings import NOTHING, Seen
 from managers.state.cluster_state import ClusterState, Result
-from managers.status import Sight, Work, status_of
+from managers.status import Sight, status_of, work_of
 from managers.status_records import EVENTS_MAX, OUTCOMES_MAX, Status, encode_status
 
 Monotonic = Callable[[], float]
@@ -87,7 +87,6 @@ class StatusBoard:
 
     def _sight(self) -> Sight:
         pipeline, now = self._pipeline, self._pipeline.clock()
-        usage = pipeline.jobs.usage()
         for game, rate in self._rates.items():
             rate.look(now, self.state.learner(game).total.games)
         return Sight(
@@ -105,7 +104,7 @@ class StatusBoard:
             waits=pipeline.waits,
             findings=pipeline.standing.findings,
             resources=pipeline.standing.resources,
-            work={name: Work(dict(it.progress), usage.get(name)) for name, it in pipeline.jobs.running.items()},
+            work=work_of(pipeline),
             games_per_h={game: rate.per_h(now) for game, rate in self._rates.items()},
             recent=tuple(self._recent),
             events=pipeline.journal.latest(EVENTS_MAX),
@@ -117,6 +116,7 @@ class StatusBoard:
             voters=self.voters(),
             addresses=self.addresses,
             notes=(*self.remarks(), *self._notes),
+            missing=pipeline.data.missing(),
         )
 
     def _applied(self, _before: ClusterState, after: ClusterState, result: Result) -> None:
@@ -142,6 +142,11 @@ class StatusBoard:
 def concerns_of(status: Status) -> dict[str, str]:
     """What a person should look at, by its subject."""
     found = {f"canonical {it.game}": f"canonical net of {it.game}: {it.what}: {it.text}" for it in status.findings}
+    for it in status.missing:
+        where = f"{', '.join(it.nodes)}, not heard, had them last"
+        found[f"missing {it.game} {where}"] = (
+            f"{it.games} games of {it.game} ({it.shards} shards) are on no living node: {where}"
+        )
     if status.health.reasons:
         found["health"] = "; ".join(status.health.reasons)
     if status.health.degraded:

@@ -131,6 +131,7 @@ class JobStatusRow(Record):
     reason: Line
     cpu_s: float | None
     rss_bytes: int | None
+    silent_s: float | None = None  # since its last sign of work, as its node last said
 
 
 class DaemonRow(Record):
@@ -244,6 +245,16 @@ class NodeRow(Record):
     clock_ahead_s: float | None = None  # of the leader's
 
 
+class MissingShards(Record):
+    """Shards that no living node holds, as far as this node has seen what the others held."""
+
+    game: str
+    nodes: tuple[str, ...]  # silent ones that held them last
+    shards: int
+    games: int
+    rows: int
+
+
 class FindingRow(Record):
     """Something about a canonical file that a person should know."""
 
@@ -320,6 +331,7 @@ class Status(Record):
     loops: dict[str, LoopRow]
     waits: tuple[WaitStatus, ...]
     findings: tuple[FindingRow, ...]
+    missing: tuple[MissingShards, ...] = ()
     recent: tuple[Outcome, ...]  # what happened lately, for people; the latest last
     recent_events: tuple[EventRow, ...]  # the same for programs, and more
     notes: tuple[Line, ...] = ()  # what was found at the start, such as a port that was taken
@@ -330,7 +342,7 @@ def encode_status(status: Status) -> bytes:
     content = status.model_dump_json().encode()
     share = 2
     while len(content) > STATUS_BYTES_MAX and share <= JOBS_MAX * 2:
-        names = ("jobs", "waits", "findings", "recent", "recent_events", "peers", "notes")
+        names = ("jobs", "waits", "findings", "missing", "recent", "recent_events", "peers", "notes")
         cut: dict[str, object] = {name: getattr(status, name)[: len(getattr(status, name)) // share] for name in names}
         wishes = status.promotion_status
         few = wishes.model_copy(update={"requests": wishes.requests[: REQUESTS_MAX // share]})
