@@ -69,6 +69,7 @@ class Seen:
     unfit: Mapping[str, str] = field(default_factory=dict)
     at: float = 0.0  # monotonic seconds
     silent_s: Mapping[str, float] = field(default_factory=dict)  # nodes that are not heard, and for how long
+    games_per_h: Mapping[str, float | None] = field(default_factory=dict)  # by node, as counted here
 
     def heard_ago_s(self, node: str) -> float | None:
         """When a node was last heard; None where that is not known."""

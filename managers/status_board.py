@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from managers.game_rate import GameRate
 from managers.health import Health, health_of
@@ -44,11 +45,12 @@ class StatusBoard:
         self._pid = pid
         self._began = monotonic()
         self._rates = {game: GameRate() for game in pipeline.settings.games}
+        self._node_rates: dict[str, GameRate] = {}
         self._recent: deque[Outcome] = deque(maxlen=OUTCOMES_MAX)
         self._concerns: Mapping[str, str] = {}
         self._notes: tuple[str, ...] = ()
         self.addresses: tuple[str, ...] = ()  # where the node listens
-        self.seen: Callable[[], Seen] = lambda: NOTHING  # put here by who hears other nodes
+        self.hears: Callable[[], Seen] = lambda: NOTHING  # put here by who hears other nodes
         self.voters: Callable[[], tuple[str, ...]] = tuple  # the same by who knows who votes
         self.remarks: Callable[[], tuple[str, ...]] = tuple  # the same by who knows what a person should mend
         self._maker = ThreadPoolExecutor(1, "status")
@@ -59,6 +61,11 @@ class StatusBoard:
     def state(self) -> ClusterState:
         """What everybody knows, now."""
         return self._pipeline.consensus.state
+
+    def seen(self) -> Seen:
+        """All that is known of other nodes, now."""
+        now = self._pipeline.clock()
+        return replace(self.hears(), games_per_h={node: rate.per_h(now) for node, rate in self._node_rates.items()})
 
     def health(self) -> Health:
         """How the loop is, now."""
@@ -89,6 +96,7 @@ class StatusBoard:
         pipeline, now = self._pipeline, self._pipeline.clock()
         for game, rate in self._rates.items():
             rate.look(now, self.state.learner(game).total.games)
+        self._count(now)
         return Sight(
             state=self.state,
             settings=pipeline.settings,
@@ -118,6 +126,14 @@ class StatusBoard:
             notes=(*self.remarks(), *self._notes),
             missing=pipeline.data.missing(),
         )
+
+    def _count(self, now: float) -> None:
+        """How fast games come of each node."""
+        state = self.state
+        self._node_rates = {node: self._node_rates.get(node) or GameRate() for node in state.members}
+        for node, rate in self._node_rates.items():
+            found = (it.data.get(node) for it in state.learners.values())
+            rate.look(now, sum(it.games for it in found if it is not None))
 
     def _applied(self, _before: ClusterState, after: ClusterState, result: Result) -> None:
         for outcome in outcomes_of(after, result):

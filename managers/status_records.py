@@ -243,6 +243,8 @@ class NodeRow(Record):
     heard_ago_s: float | None = None
     round_trip_s: float | None = None  # of a heartbeat
     clock_ahead_s: float | None = None  # of the leader's
+    games_per_h: float | None = None  # new ones that count; None: not measured yet, as the next
+    speed: float | None = None  # at its jobs, compared with the fastest node at each: 1 is as fast
 
 
 class MissingShards(Record):

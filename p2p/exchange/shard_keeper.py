@@ -95,8 +95,8 @@ class ShardKeeper:
         mine = contents.of("shard", None)
         places = self._peers.places("shard")
         await asyncio.to_thread(self._note_announced, mine, places, alive)
-        held = {*places, *(ref.sha256 for ref in mine)}
-        self.missing = await asyncio.to_thread(missing_of, self._peers.gone(self._members()), held)
+        there = {*places, *(ref.sha256 for ref in mine)}
+        self.missing = await asyncio.to_thread(missing_of, self._peers.gone(self._members()), there)
         wanted = [
             ref for ref in wanted_here(places, {ref.sha256 for ref in mine}, alive) if not self._rests(ref.sha256)
         ]
