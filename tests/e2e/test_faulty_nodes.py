@@ -1,9 +1,14 @@
-"""Jobs that hang, nodes that vanish, disks that are full: every node says so, and the others go on."""
+"""Jobs that hang, nodes that vanish or are slow, disks that are full: every node says so, and the others go on.
+
+Minutes: with RINGRIFT_TEST_SCALE of 10 or more only (`make soak`).
+"""
 
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -17,11 +22,14 @@ from p2p.consensus.store import RaftStore
 from tests.e2e.full_raft import FULL_DISK
 from tests.exchange_files import GAME, content_of, put_shard
 from tests.mesh_cluster import SETTINGS, Answer, Cluster, agreed
+from tests.property import SCALE
+
+pytestmark = pytest.mark.skipif(SCALE < 10, reason="clusters of real nodes, one after the other")
 
 COMPUTES = "node.disable_local_tasks=false"
 ODD = ("-m", "tests.e2e.odd_node")
 FULL = "No space left on device; the disk is full: free some space"
-WELL = {"reasons": [], "degraded": []}
+WELL: dict[str, object] = {"reasons": [], "degraded": []}
 MARGIN_S = 15.0  # on a busy machine
 QUICK = ("jobs.lease_seconds=3", "jobs.backoff_seconds=0", "jobs.hang_seconds=5", "jobs.stop_seconds=0.5")
 
@@ -133,6 +141,54 @@ def test_a_node_that_is_gone_with_its_folder_is_silent_everywhere_replaced_and_i
             "4 games of hex8_2p (2 shards) are on no living node" in row["text"] for row in rows(status, "recent")
         )
     assert job_of(left[0], "d")["status"] == "running"
+
+
+class Slow:
+    """A node all of whose processes stand still for nine tenths of the time, until the block ends."""
+
+    def __init__(self, cluster: Cluster, name: str) -> None:
+        self._process = psutil.Process(cluster.processes[name].pid)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._slow)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _slow(self) -> None:
+        while not self._over.is_set():
+            for number, time_s in ((signal.SIGSTOP, 0.9), (signal.SIGCONT, 0.1)):
+                for process in (self._process, *self._process.children(recursive=True)):
+                    with suppress(psutil.NoSuchProcess):
+                        process.send_signal(number)
+                sleep(time_s)
+
+
+def test_a_slow_node_holds_up_no_writes_and_gives_way_where_it_leads(cluster: Cluster):
+    three(cluster)
+
+    def written(name: str) -> float:
+        began, order = monotonic(), "resume" if cluster.ask(name)["halt"] else "halt"
+        assert "seq" in cluster.ask(name, "POST", f"/admin/{order}", {})
+        return monotonic() - began
+
+    (before, *_) = cluster.until(agreed)
+    with Slow(cluster, "b"):
+        assert max(written("c") for _ in range(10)) < MARGIN_S
+        assert cluster.ask("c")["epoch"] == before["epoch"], "a slow voter deposes nobody"
+    cluster.until(agreed)
+    with Slow(cluster, "a"):
+        until = monotonic() + cluster.wait_s
+        while cluster.ask("c").get("leader_id") == "a":
+            assert monotonic() < until
+            sleep(0.1)
+        epoch = cluster.ask("c")["epoch"]
+        assert max(written("c") for _ in range(10)) < MARGIN_S
+        assert cluster.ask("c")["epoch"] == epoch, "it does not come back to office and lose it again"
+    cluster.until(agreed)
 
 
 def test_a_leader_whose_disk_is_full_says_so_gives_way_and_comes_back_by_itself(cluster: Cluster):
