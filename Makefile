@@ -34,10 +34,11 @@ learn: $(VENV)/run.stamp  ## from nothing to a champion on hex8_2p, three seeds;
 	$(BIN)/ringrift warmup
 	$(BIN)/python benchmarks/learn.py --folder $(OUT)/learn
 
-soak: $(VENV)/dev.stamp  ## property tests with far more games, hostile bytes, a node and its clients, the loop killed 50 times, nodes of a cluster that learns 100 times, all voters 20 times
+soak: $(VENV)/dev.stamp  ## property tests with far more games, hostile bytes, a node and its clients, the loop killed 50 times, nodes of a cluster that learns 100 times, all voters 20 times, nodes that hang, vanish, are slow or full
 	RINGRIFT_TEST_SCALE=25 $(BIN)/python -m pytest tests/property
 	$(BIN)/python -c 'from tests.property.hostile_bytes import soak; soak(1_000_000, seed=1)'
 	$(BIN)/python -m tests.e2e.node_soak --minutes 20
+	RINGRIFT_TEST_SCALE=25 $(BIN)/python -m pytest tests/e2e/test_faulty_nodes.py tests/e2e/test_removed_voter.py
 	$(BIN)/ringrift warmup
 	rm -rf $(OUT)/killed-loop
 	$(BIN)/python -m tests.e2e.loop_killer $(OUT)/killed-loop --kills 50

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from config.schema import Settings
+from managers.node_selector import NodeSelector
 from managers.promotion_desk import Ticket
 from managers.promotion_result import last_evaluation
 from managers.sightings import NOTHING, Seen
@@ -29,6 +30,7 @@ def node_rows(
     state: ClusterState, own: str, silent: Mapping[str, str], versions: Versions, seen: Seen = NOTHING
 ) -> Iterator[NodeRow]:
     """The members, in the order of joining; what others run and have only the leader hears."""
+    selector = NodeSelector(state)
     for member in state.members.values():
         mine, sighting = member.node == own, seen.sightings.get(member.node)
         report = None if sighting is None or mine else sighting.report
@@ -49,9 +51,11 @@ def node_rows(
             addresses=member.addresses,
             unfit=seen.unfit.get(member.node) or silent.get(member.node, ""),
             resources=None if report is None else report.resources,
-            heard_ago_s=None if report is None or sighting is None else max(0.0, seen.at - sighting.at),
+            heard_ago_s=seen.heard_ago_s(member.node),
             round_trip_s=None if report is None else report.round_trip_s,
             clock_ahead_s=None if report is None else report.clock_ahead_s,
+            games_per_h=seen.games_per_h.get(member.node),
+            speed=selector.speed_of(member.node),
         )
 
 

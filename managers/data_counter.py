@@ -15,6 +15,7 @@ from managers.node_folder import NodeFolder
 from managers.state.cluster_state import ClusterState
 from managers.state.commands import CountData
 from managers.state.learners import DataCount, Learner
+from managers.status_records import MissingShards
 from ringrift_core.errors import StorageError
 from ringrift_core.game.config_key import ConfigKey
 from ringrift_core.selfplay.shard_folder import leftovers
@@ -31,6 +32,7 @@ class DataCounter:
         self._folder = folder
         self._index = ShardIndex(folder.shard_index)
         self.announced: Callable[[str], Set[str] | None] = everything  # put here before the start, by who knows
+        self.missing: Callable[[], tuple[MissingShards, ...]] = tuple  # the same
 
     def decide(self, state: ClusterState) -> Decision:
         """Counts that the state has not got yet; what cannot be counted now is waited for."""

@@ -45,6 +45,7 @@ GIB = 1 << 30
 REFUSAL_MAX = 500  # characters of why a part was refused
 BACKOFF_DOUBLINGS_MAX = 10
 BACKOFF_MAX_S = 86_400.0
+END_S = 5.0  # for giving jobs back where the state cannot be written: the lease, or the next life, gives them back
 PAUSE_LEAST_S = 1.0  # before a job that the machine has hindered is given back
 OWN = "own-"  # begins the names of jobs that no state knows; whoever runs them removes their folders
 FOLDERS_KEPT = 50  # of ended jobs, for whoever wants to look
@@ -183,22 +184,34 @@ class JobManager:
                 cores = max(1, min(job.cores, state.members[self._identity.node].cores))
                 self._running[name] = Running(job, cores, group.create_task(self._work(name), name=name))
 
-    async def close(self, state: ClusterState) -> None:
-        """End all jobs in good order and give them back; what cannot be written by then the next life gives back."""
+    async def close(self, state: ClusterState, trouble: Callable[[], str] = lambda: "") -> None:
+        """End all jobs in good order and give them back; what cannot be written by then the next life gives back.
+
+        `trouble` says why the state cannot be written, "" when it can.
+        """
         self._closing = True
+        node, session = self._identity.node, self._identity.session
+        waiting = [it for it in state.jobs.on(node) if it.session == session and it.id not in self._running]
         async with asyncio.TaskGroup() as group:
             for running in self._running.values():
                 self._stop(running, "the node ends", group)
-        if tasks := [it.task for it in self._running.values()]:
-            _, late = await asyncio.wait(tasks, timeout=self._settings.jobs.stop_seconds + PROPOSE_S)
-            for task in late:  # a log that cannot be written, a process that cannot be ended
+        if tasks := {it.task for it in self._running.values()}:
+            for task in await self._late(tasks, trouble):
                 task.cancel()
             await asyncio.wait(tasks)
-        with suppress(StorageError):
-            for job in state.jobs.on(self._identity.node):  # those that were not begun; others gave themselves back
-                if job.session == self._identity.session:
+        with suppress(StorageError, TimeoutError):
+            async with asyncio.timeout(END_S):
+                for job in waiting:  # the others have given themselves back
                     body = Release(job=job.id, fence=job.fence, reason="the node ends")
                     await self._proposer_of("release").propose_once(body)
+
+    async def _late(self, tasks: set[asyncio.Task[None]], trouble: Callable[[], str]) -> set[asyncio.Task[None]]:
+        """The tasks of jobs that do not end: of a process that cannot be ended, a state that cannot be written."""
+        waited_s, most_s = 0.0, self._settings.jobs.stop_seconds + PROPOSE_S
+        while tasks and waited_s < (min(END_S, most_s) if trouble() else most_s):
+            _, tasks = await asyncio.wait(tasks, timeout=1.0)
+            waited_s += 1.0
+        return tasks
 
     def _stop(self, running: Running, why: str, group: asyncio.TaskGroup) -> None:
         if running.stopping:

@@ -1,8 +1,33 @@
 """How far a job has come, in a few words, from what it last reported."""
 
 from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from managers.line import one_line
+from managers.state.record import Record
 
 NUMBER_MAX = 1e15  # whoever reports more, or no number, reports nothing
+WORDS_MAX = 200  # characters
+QUIET_SHARE = 0.25  # of the silence after which a job is ended: from here on people are told of it
+SILENT_S_MAX = 1e9
+
+
+class JobWord(Record):
+    """How a job goes on, as its node says it to others."""
+
+    progress: Annotated[str, Field(max_length=WORDS_MAX)] = ""
+    silent_s: Annotated[float, Field(ge=0, le=SILENT_S_MAX)] | None = None  # since its last sign of work
+
+
+def word_of(kind: str, report: Mapping[str, object], silent_s: float | None, hang_s: float) -> JobWord:
+    """The word on a job that was last silent for so long and is ended after `hang_s` of silence."""
+    parts = [progress_text(kind, report)]
+    if silent_s is not None and silent_s > QUIET_SHARE * hang_s:
+        parts.append(f"no sign of work for {silent_s:.0f} s, ended after {hang_s:.0f} s of it")
+    text = one_line("; ".join(part for part in parts if part), WORDS_MAX)
+    return JobWord(progress=text, silent_s=None if silent_s is None else min(max(0.0, silent_s), SILENT_S_MAX))
 
 
 def progress_text(kind: str, report: Mapping[str, object]) -> str:

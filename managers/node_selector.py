@@ -15,13 +15,25 @@ from typing import assert_never
 from managers.state.cluster_state import ClusterState
 from managers.state.jobs import Job, JobStatus
 from managers.state.members import Member
-from managers.state.tasks import CanaryTask, GauntletTask, PartTask, SelfplayOutcome, SelfplayTask, Task, TrainingTask
+from managers.state.tasks import (
+    CanaryTask,
+    GauntletOutcome,
+    GauntletTask,
+    PartOutcome,
+    PartTask,
+    SelfplayOutcome,
+    SelfplayTask,
+    Task,
+    TrainingOutcome,
+    TrainingTask,
+)
 
 WEIGHTS = {"throughput": 0.35, "reliability": 0.3, "free": 0.15, "locality": 0.2}
 LATEST_JOBS = 1000  # ended ones that are looked at
 MEASURED_JOBS = 5  # of one kind on one node: the median of the latest counts
 PRIOR_JOBS = 4  # that every node is taken to have done well, so that one failure is no verdict
 LEAST_S = 1.0  # a job that took less says nothing about speed
+MATCHES = frozenset({"gauntlet", "part", "canary"})
 BLAMED = frozenset({JobStatus.FAILED, JobStatus.LOST})
 NOBODY: Mapping[str, str] = MappingProxyType({})
 
@@ -52,13 +64,19 @@ class NodeSelector:
         self._state = state
         self._unfit = unfit
         self._records: dict[str, Record] = {}
-        self._rates: dict[tuple[str, str], dict[str, list[float]]] = {}  # by kind and game, then by node
+        self._rates: dict[tuple[str, str], dict[str, list[float]]] = {}  # by kind of work and game, then by node
+        self._helped: dict[str, int] = {}  # games of gauntlets that others have played
         self._makers: dict[str, str] = {}  # of nets, by digest
         self._busy: dict[str, int] = {}  # cores with what is no selfplay, by node
         for job in state.jobs.active.values():
             if job.node is not None and job.kind != "selfplay":
                 self._busy[job.node] = self._busy.get(job.node, 0) + job.cores
-        for job in islice(reversed(state.jobs.finished.values()), LATEST_JOBS):
+        latest = list(islice(reversed(state.jobs.finished.values()), LATEST_JOBS))
+        for job in latest:
+            if isinstance(job.task, PartTask) and isinstance(job.outcome, PartOutcome):
+                whole = job.task.gauntlet
+                self._helped[whole] = self._helped.get(whole, 0) + job.outcome.games
+        for job in latest:
             self._remember(job)
 
     def rank_nodes(self, job: Job, taken: Mapping[str, int] = MappingProxyType({})) -> tuple[Ranked, ...]:
@@ -92,8 +110,16 @@ class NodeSelector:
             "locality": self._locality(member.node, job),
         }
 
+    def speed_of(self, node: str) -> float | None:
+        """How fast a node is at its jobs, compared with the fastest one at each; None where nothing was measured."""
+        shares = [self._share(node, rates) for rates in self._rates.values() if node in rates]
+        return sum(shares) / len(shares) if shares else None
+
     def _throughput(self, node: str, job: Job) -> float:
-        rates = {who: median(it) for who, it in self._rates.get((job.kind, job.game), {}).items()}
+        return self._share(node, self._rates.get((work_of(job.kind), job.game), {}))
+
+    def _share(self, node: str, measured: Mapping[str, list[float]]) -> float:
+        rates = {who: median(it) for who, it in measured.items()}
         return rates[node] / max(rates.values()) if node in rates else 1.0
 
     def _locality(self, node: str, job: Job) -> float:
@@ -114,30 +140,40 @@ class NodeSelector:
             record.failed += 1
         if job.outcome is not None and job.outcome.kind == "training":
             self._makers.setdefault(job.outcome.candidate, job.node)
-        rate = rate_of(job)
+        rate = rate_of(job, self._helped.get(job.id, 0))
         if rate is not None:
-            measured = self._rates.setdefault((job.kind, job.game), {}).setdefault(job.node, [])
+            measured = self._rates.setdefault((work_of(job.kind), job.game), {}).setdefault(job.node, [])
             if len(measured) < MEASURED_JOBS:
                 measured.append(rate)
 
 
-def rate_of(job: Job) -> float | None:
-    """Work per second and core of a job that succeeded; None where it says nothing."""
+def work_of(kind: str) -> str:
+    """What jobs of a kind do, as far as their speed goes: games of matches are games of matches."""
+    return "match" if kind in MATCHES else kind
+
+
+def rate_of(job: Job, helped: int = 0) -> float | None:
+    """Work per second and core of a job that succeeded; None where it says nothing.
+
+    `helped`: games of it that others have played.
+    """
     if job.status is not JobStatus.SUCCEEDED or job.started_at is None or job.ended_at is None:
         return None
     took_s = job.ended_at - job.started_at
-    work = _work(job)
-    return work / took_s / job.cores if work and took_s >= LEAST_S else None
+    work = _work(job) - helped
+    return work / took_s / job.cores if work > 0 and took_s >= LEAST_S else None
 
 
 def _work(job: Job) -> int:
-    """Games, or steps of a training; 0 where a job of this kind is as long as its luck."""
-    match job.task:
-        case TrainingTask():
-            return job.task.steps
-        case CanaryTask():
-            return job.task.games
-    return job.outcome.games if isinstance(job.outcome, SelfplayOutcome) else 0
+    """Games, or steps of a training."""
+    match job.outcome:
+        case TrainingOutcome() as found:
+            return found.steps
+        case SelfplayOutcome() | PartOutcome() as found:
+            return found.games
+        case GauntletOutcome() as found:
+            return sum(row.games for row in found.rows)
+    return job.task.games if isinstance(job.task, CanaryTask) else 0
 
 
 def nets_of(task: Task) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ Told = tuple[Weight, str]
 def _told(state: ClusterState, transition: Transition) -> Told:
     job = state.jobs.get(transition.job or "")
     if transition.what.startswith("job_") and job is not None:
-        return _of_job(transition.what, job)
+        return _of_job(transition.what, job, transition.node)
     if transition.what is What.HALTED and state.halt is not None:
         return "outcome", f"halted by {state.halt.by}: {state.halt.reason}"
     if transition.what is What.RESUMED:
@@ -67,10 +67,11 @@ def _told(state: ClusterState, transition: Transition) -> Told:
     return "step", f"{subject} {transition.what.value.replace('_', ' ')}".strip()
 
 
-def _of_job(what: What, job: Job) -> Told:
+def _of_job(what: What, job: Job, node: str | None) -> Told:
     if what in {What.JOB_FAILED, What.JOB_RETRIED, What.JOB_LOST}:
         again = "; it is queued again" if job.status is JobStatus.QUEUED else ""
-        return "trouble", f"{job.id} {what.removeprefix('job_')}: {job.reason}{again}"
+        where = "" if node is None else f" on {node}"
+        return "trouble", f"{job.id} {what.removeprefix('job_')}{where}: {job.reason}{again}"
     match job.task, job.outcome:
         case _, GauntletOutcome() as outcome:
             assert isinstance(job.task, GauntletTask)

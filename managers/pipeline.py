@@ -21,6 +21,7 @@ import numpy as np
 
 from config.environment import visible_gpus
 from config.schema import Settings
+from managers.cluster_view import ClusterView
 from managers.curriculum import curriculum_weights
 from managers.data_counter import DataCounter
 from managers.decision import Decision, Wait
@@ -150,6 +151,10 @@ class Pipeline:
         self.own_selfplay = OwnSelfplay(launcher, self.jobs, lambda: not self._unfit, time.monotonic)
         self._reaper = JobReaper(settings)
         self.sightings = Sightings()  # what other nodes tell this one while it leads
+        self.view = ClusterView(
+            self.identity, self.jobs, self.sightings, self._reaper, lambda: self.office.held,
+            settings.jobs.lease_seconds, settings.jobs.hang_seconds,
+        )  # fmt: skip
         self._resources = ResourceWatch(settings, folder.root, GpuProbe(time.monotonic, visible=visible_gpus()))
         self.data = DataCounter(settings, folder)
         self._proposers: dict[str, Proposer] = {}
@@ -188,7 +193,7 @@ class Pipeline:
 
     async def _give_back(self) -> None:
         await self.own_selfplay.end()
-        await self.jobs.close(self.consensus.state)
+        await self.jobs.close(self.consensus.state, lambda: self.consensus.trouble)
 
     def proposer(self, name: str) -> Proposer:
         """The client of this node's life under a name."""
@@ -201,9 +206,15 @@ class Pipeline:
     @property
     def silent(self) -> Mapping[str, str]:
         """Other nodes that were not heard for a whole lease, and for how long."""
-        found = dict(self._reaper.silent(self.consensus.state, time.monotonic()))
-        found.pop(self.identity.node, None)
-        return found
+        return self.view.silent(self.consensus.state, time.monotonic())
+
+    @property
+    def why_unfit(self) -> Mapping[str, str]:
+        """Nodes that get no jobs now, and why, as far as this one knows."""
+        state, at = self.consensus.state, time.monotonic()
+        if self.office.held:
+            return self.unfit(state, at)
+        return {**self.view.seen(state, at).unfit, **self.view.silent(state, at)}
 
     @property
     def waits(self) -> tuple[Wait, ...]:

@@ -4,7 +4,7 @@ A node tells with every heartbeat how it is; only the latest word of its latest 
 not here: it knows itself.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated
@@ -12,9 +12,11 @@ from typing import Annotated
 from pydantic import Field
 
 from managers.gauntlet_parts import Ahead
+from managers.job_progress import JobWord
 from managers.line import one_line
 from managers.resource_watch import Resources
 from managers.state.cluster_state import ClusterState
+from managers.state.jobs import Job
 from managers.state.members import MEMBERS_MAX, Member
 from managers.state.record import Count, Digest, Game, Name, Record
 from managers.status_records import NodeResources, Versions
@@ -34,6 +36,7 @@ class RunningJob(Record):
     job: Name
     fence: Count
     ahead: Ahead = ()  # of a gauntlet: chunks that it does not play now and will need
+    word: JobWord = JobWord()
 
 
 class NodeReport(Record):
@@ -65,6 +68,14 @@ class Seen:
     sightings: Mapping[str, Sighting] = field(default_factory=dict)
     unfit: Mapping[str, str] = field(default_factory=dict)
     at: float = 0.0  # monotonic seconds
+    silent_s: Mapping[str, float] = field(default_factory=dict)  # nodes that are not heard, and for how long
+    games_per_h: Mapping[str, float | None] = field(default_factory=dict)  # by node, as counted here
+
+    def heard_ago_s(self, node: str) -> float | None:
+        """When a node was last heard; None where that is not known."""
+        if node in self.silent_s or node not in self.sightings:
+            return self.silent_s.get(node)
+        return max(0.0, self.at - self.sightings[node].at)
 
 
 NOTHING = Seen()
@@ -93,13 +104,18 @@ class Sightings:
 
     def ahead(self, state: ClusterState) -> Mapping[str, Ahead]:
         """What nodes tell of the gauntlets that they have now, by job."""
-        found: dict[str, Ahead] = {}
+        return {job.id: told.ahead for job, told in self._running(state) if job.kind == "gauntlet"}
+
+    def words(self, state: ClusterState) -> Mapping[str, JobWord]:
+        """What nodes tell of the jobs that they have now, by job."""
+        return {job.id: told.word for job, told in self._running(state)}
+
+    def _running(self, state: ClusterState) -> Iterator[tuple[Job, RunningJob]]:
         for node, sighting in self._latest.items():
             for told in sighting.report.jobs:
                 job = state.jobs.active.get(told.job)
-                if job is not None and (job.node, job.fence) == (node, told.fence) and job.kind == "gauntlet":
-                    found[told.job] = told.ahead
-        return found
+                if job is not None and (job.node, job.fence) == (node, told.fence):
+                    yield job, told
 
     def keep(self, members: Iterable[str]) -> None:
         """Forget all but these."""

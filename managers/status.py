@@ -13,11 +13,11 @@ from managers.cluster_rows import champion_rows, distributions, elo_of, node_row
 from managers.decision import Wait
 from managers.event_journal import Entry
 from managers.health import Health
-from managers.job_progress import progress_text
+from managers.job_progress import JobWord
 from managers.milestones import Outlook, milestones_of
 from managers.model_installer import Finding
 from managers.outcomes import Outcome
-from managers.pipeline import LOOK_S
+from managers.pipeline import LOOK_S, Pipeline
 from managers.ports import Report, Usage
 from managers.promotion_desk import Ticket
 from managers.resource_watch import Resources
@@ -50,6 +50,7 @@ from managers.status_records import (
     GpuRow,
     JobStatusRow,
     LoopRow,
+    MissingShards,
     SelfStatus,
     Status,
     Versions,
@@ -70,10 +71,11 @@ LOOPS = {  # of the documents: the daemon that does it here; EloSyncLoop and Aut
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A job that runs here."""
+    """A job that runs, here or elsewhere."""
 
-    report: Report  # what it last reported
-    usage: Usage | None
+    report: Report = field(default_factory=dict)  # what it last reported; {} of one on another node
+    usage: Usage | None = None
+    word: JobWord = field(default_factory=JobWord)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,16 @@ class Sight:
     addresses: tuple[str, ...] = ()
     versions: Versions = PRESENT
     notes: tuple[str, ...] = ()
+    missing: tuple[MissingShards, ...] = ()
+
+
+def work_of(pipeline: Pipeline) -> Mapping[str, Work]:
+    """The jobs that run, as far as this node knows."""
+    usage, running = pipeline.jobs.usage(), pipeline.jobs.running
+    return {
+        name: Work(dict(running[name].progress), usage.get(name), word) if name in running else Work(word=word)
+        for name, word in pipeline.view.words(pipeline.consensus.state).items()
+    }
 
 
 def status_of(sight: Sight) -> Status:
@@ -154,6 +166,7 @@ def status_of(sight: Sight) -> Status:
         loops=dict(_loops(sight)),
         waits=tuple(WaitStatus(game=it.game, what=it.what, why=it.why) for it in sight.waits[:WAITS_MAX]),
         findings=tuple(FindingRow(game=it.game, what=it.what, text=it.text) for it in sight.findings[:FINDINGS_MAX]),
+        missing=sight.missing,
         recent=sight.recent[-OUTCOMES_MAX:],
         recent_events=tuple(entry.row for entry in sight.events[-EVENTS_MAX:]),
         notes=sight.notes,
@@ -301,10 +314,11 @@ def job_row(job: Job, work: Work | None) -> JobStatusRow:
         queued_at=job.queued_at,
         started_at=job.started_at,
         attempts=job.attempts,
-        progress="" if work is None else progress_text(job.kind, work.report),
+        progress="" if work is None else work.word.progress,
         reason=job.reason,
         cpu_s=None if usage is None else usage.cpu_s,
         rss_bytes=None if usage is None else usage.rss_bytes,
+        silent_s=None if work is None else work.word.silent_s,
     )
 
 

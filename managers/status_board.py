@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from managers.game_rate import GameRate
 from managers.health import Health, health_of
@@ -15,7 +16,7 @@ from managers.pipeline import Pipeline
 from managers.runtime.service import ServiceStatus
 from managers.sightings import NOTHING, Seen
 from managers.state.cluster_state import ClusterState, Result
-from managers.status import Sight, Work, status_of
+from managers.status import Sight, status_of, work_of
 from managers.status_records import EVENTS_MAX, OUTCOMES_MAX, Status, encode_status
 
 Monotonic = Callable[[], float]
@@ -44,11 +45,12 @@ class StatusBoard:
         self._pid = pid
         self._began = monotonic()
         self._rates = {game: GameRate() for game in pipeline.settings.games}
+        self._node_rates: dict[str, GameRate] = {}
         self._recent: deque[Outcome] = deque(maxlen=OUTCOMES_MAX)
         self._concerns: Mapping[str, str] = {}
         self._notes: tuple[str, ...] = ()
         self.addresses: tuple[str, ...] = ()  # where the node listens
-        self.seen: Callable[[], Seen] = lambda: NOTHING  # put here by who hears other nodes
+        self.hears: Callable[[], Seen] = lambda: NOTHING  # put here by who hears other nodes
         self.voters: Callable[[], tuple[str, ...]] = tuple  # the same by who knows who votes
         self.remarks: Callable[[], tuple[str, ...]] = tuple  # the same by who knows what a person should mend
         self._maker = ThreadPoolExecutor(1, "status")
@@ -59,6 +61,11 @@ class StatusBoard:
     def state(self) -> ClusterState:
         """What everybody knows, now."""
         return self._pipeline.consensus.state
+
+    def seen(self) -> Seen:
+        """All that is known of other nodes, now."""
+        now = self._pipeline.clock()
+        return replace(self.hears(), games_per_h={node: rate.per_h(now) for node, rate in self._node_rates.items()})
 
     def health(self) -> Health:
         """How the loop is, now."""
@@ -87,9 +94,9 @@ class StatusBoard:
 
     def _sight(self) -> Sight:
         pipeline, now = self._pipeline, self._pipeline.clock()
-        usage = pipeline.jobs.usage()
         for game, rate in self._rates.items():
             rate.look(now, self.state.learner(game).total.games)
+        self._count(now)
         return Sight(
             state=self.state,
             settings=pipeline.settings,
@@ -105,7 +112,7 @@ class StatusBoard:
             waits=pipeline.waits,
             findings=pipeline.standing.findings,
             resources=pipeline.standing.resources,
-            work={name: Work(dict(it.progress), usage.get(name)) for name, it in pipeline.jobs.running.items()},
+            work=work_of(pipeline),
             games_per_h={game: rate.per_h(now) for game, rate in self._rates.items()},
             recent=tuple(self._recent),
             events=pipeline.journal.latest(EVENTS_MAX),
@@ -117,7 +124,16 @@ class StatusBoard:
             voters=self.voters(),
             addresses=self.addresses,
             notes=(*self.remarks(), *self._notes),
+            missing=pipeline.data.missing(),
         )
+
+    def _count(self, now: float) -> None:
+        """How fast games come of each node."""
+        state = self.state
+        self._node_rates = {node: self._node_rates.get(node) or GameRate() for node in state.members}
+        for node, rate in self._node_rates.items():
+            found = (it.data.get(node) for it in state.learners.values())
+            rate.look(now, sum(it.games for it in found if it is not None))
 
     def _applied(self, _before: ClusterState, after: ClusterState, result: Result) -> None:
         for outcome in outcomes_of(after, result):
@@ -142,6 +158,11 @@ class StatusBoard:
 def concerns_of(status: Status) -> dict[str, str]:
     """What a person should look at, by its subject."""
     found = {f"canonical {it.game}": f"canonical net of {it.game}: {it.what}: {it.text}" for it in status.findings}
+    for it in status.missing:
+        where = f"{', '.join(it.nodes)}, not heard, had them last"
+        found[f"missing {it.game} {where}"] = (
+            f"{it.games} games of {it.game} ({it.shards} shards) are on no living node: {where}"
+        )
     if status.health.reasons:
         found["health"] = "; ".join(status.health.reasons)
     if status.health.degraded:

@@ -131,6 +131,7 @@ class JobStatusRow(Record):
     reason: Line
     cpu_s: float | None
     rss_bytes: int | None
+    silent_s: float | None = None  # since its last sign of work, as its node last said
 
 
 class DaemonRow(Record):
@@ -242,6 +243,18 @@ class NodeRow(Record):
     heard_ago_s: float | None = None
     round_trip_s: float | None = None  # of a heartbeat
     clock_ahead_s: float | None = None  # of the leader's
+    games_per_h: float | None = None  # new ones that count; None: not measured yet, as the next
+    speed: float | None = None  # at its jobs, compared with the fastest node at each: 1 is as fast
+
+
+class MissingShards(Record):
+    """Shards that no living node holds, as far as this node has seen what the others held."""
+
+    game: str
+    nodes: tuple[str, ...]  # silent ones that held them last
+    shards: int
+    games: int
+    rows: int
 
 
 class FindingRow(Record):
@@ -320,6 +333,7 @@ class Status(Record):
     loops: dict[str, LoopRow]
     waits: tuple[WaitStatus, ...]
     findings: tuple[FindingRow, ...]
+    missing: tuple[MissingShards, ...] = ()
     recent: tuple[Outcome, ...]  # what happened lately, for people; the latest last
     recent_events: tuple[EventRow, ...]  # the same for programs, and more
     notes: tuple[Line, ...] = ()  # what was found at the start, such as a port that was taken
@@ -330,7 +344,7 @@ def encode_status(status: Status) -> bytes:
     content = status.model_dump_json().encode()
     share = 2
     while len(content) > STATUS_BYTES_MAX and share <= JOBS_MAX * 2:
-        names = ("jobs", "waits", "findings", "recent", "recent_events", "peers", "notes")
+        names = ("jobs", "waits", "findings", "missing", "recent", "recent_events", "peers", "notes")
         cut: dict[str, object] = {name: getattr(status, name)[: len(getattr(status, name)) // share] for name in names}
         wishes = status.promotion_status
         few = wishes.model_copy(update={"requests": wishes.requests[: REQUESTS_MAX // share]})

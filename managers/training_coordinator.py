@@ -137,4 +137,5 @@ def gate_form(settings: Settings) -> GateForm:
         champion=promotion.vs_previous_win_rate,
         anchors_max=evaluation.anchors_max,
         priority=GAUNTLET_PRIORITY,
+        attempts_max=settings.jobs.attempts_max,
     )

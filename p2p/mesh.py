@@ -54,7 +54,7 @@ class Mesh:
         self._exchange = exchange
         node, lease_s = pipeline.identity.node, pipeline.settings.jobs.lease_seconds
         clocks = Clocks(wall, time.monotonic)
-        self._heartbeat = Heartbeat(node, calls, seat, self._report, clocks, lease_s)
+        self._heartbeat = Heartbeat(node, calls, seat, self._report, clocks, lease_s, pipeline.view.hearsay.heard)
         pipeline.report_listeners.append(self._reported)
         self._feed = WatchFeed(seat, StateMachine().dump)
         standing = pipeline.standing
@@ -88,6 +88,7 @@ class Mesh:
             leads=lambda: pipeline.office.held,
             sightings=pipeline.sightings,
             renew=pipeline.heard,
+            word=pipeline.view.word,
             wall=wall,
             monotonic=time.monotonic,
         )
@@ -114,8 +115,8 @@ class Mesh:
         return self._admission.card().contacts
 
     def seen(self) -> Seen:
-        """What this node hears of others."""
-        return self._pipeline.sightings.seen(self._seat.state, time.monotonic())
+        """What this node knows of others."""
+        return self._pipeline.view.seen(self._seat.state, time.monotonic())
 
     def voters(self) -> tuple[str, ...]:
         """Who agrees on the state now, as far as this node knows; who should stands in the state."""
@@ -146,11 +147,15 @@ class Mesh:
     def _report(self, measured: Measured) -> NodeReport:
         pipeline = self._pipeline
         running = list(pipeline.jobs.running.values())[:JOBS_TOLD_MAX]
+        words = pipeline.view.own_words()
         return NodeReport(
             session=pipeline.identity.session,
             versions=PRESENT,
             resources=short(pipeline.standing.resources),
-            jobs=tuple(RunningJob(job=it.job.id, fence=it.job.fence, ahead=ahead_of(it.progress)) for it in running),
+            jobs=tuple(
+                RunningJob(job=it.job.id, fence=it.job.fence, ahead=ahead_of(it.progress), word=words[it.job.id])
+                for it in running
+            ),
             manifest=self._exchange.root,
             champions=dict(pipeline.installer.verified),
             round_trip_s=measured.round_trip_s,

@@ -169,7 +169,7 @@ class NodeShell:
             apart_s=lambda: clock.apart_s if isinstance(clock, SteadyClock) else 0.0,
             pid=os.getpid(),
         )
-        self.board.seen, self.board.voters = node.mesh.seen, node.mesh.voters
+        self.board.hears, self.board.voters = node.mesh.seen, node.mesh.voters
         self._peers = peer_watch(pipeline)
         self.board.remarks = lambda: self._peers.remarks
         self._forwarder = node.mesh.forwarder()

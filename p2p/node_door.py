@@ -1,7 +1,6 @@
 """What the HTTP side may ask of a running node, and order it to do."""
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 
 from config.schema import Settings
@@ -13,7 +12,7 @@ from managers.runtime import ServiceStatus, Supervisor
 from managers.sightings import Seen
 from managers.state.cluster_state import ClusterState, Result
 from managers.state.commands import HaltAll, ResumeAll
-from managers.status import Work
+from managers.status import Work, work_of
 from managers.status_board import StatusBoard
 from managers.status_records import Status
 from p2p.http.admin_api import ADMIN
@@ -82,9 +81,8 @@ class NodeDoor:
 
     @property
     def work(self) -> Mapping[str, Work]:
-        """The jobs that run here."""
-        jobs, usage = self._pipeline.jobs, self._pipeline.jobs.usage()
-        return {name: Work(dict(it.progress), usage.get(name)) for name, it in jobs.running.items()}
+        """The jobs that run, as far as this node knows."""
+        return work_of(self._pipeline)
 
     @property
     def silent(self) -> Mapping[str, str]:
@@ -99,7 +97,7 @@ class NodeDoor:
     @property
     def unfit(self) -> Mapping[str, str]:
         """Nodes that get no jobs, and why."""
-        return self._pipeline.unfit(self._pipeline.consensus.state, time.monotonic())
+        return self._pipeline.why_unfit
 
     def clock(self) -> float:
         """Unix seconds, as the node counts them."""

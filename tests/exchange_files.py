@@ -63,6 +63,7 @@ class Holder:
     champions: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str | None]] = field(default_factory=list)  # paths and ranges, in order
     mischief: Mischief | None = None
+    drowsy_s: float = 0.0  # before it answers anything
     pretend: dict[str, str] = field(default_factory=dict)  # digests, and those of the files that stand for them
 
     def __post_init__(self) -> None:
@@ -85,7 +86,15 @@ class Holder:
             path = self.catalogue.latest.paths[request.match_info["sha256"]]
             return await self.mischief(request, first, path.read_bytes()[first : last + 1])
 
-        return {**made, "GET /blobs/{sha256}": noted}
+        made["GET /blobs/{sha256}"] = noted
+        return {name: self._drowsy(handler) for name, handler in made.items()} if self.drowsy_s else made
+
+    def _drowsy(self, handler: Handler) -> Handler:
+        async def late(request: web.Request) -> web.StreamResponse:
+            await asyncio.sleep(self.drowsy_s)
+            return await handler(request)
+
+        return late
 
     def _pretending(self) -> dict[str, Handler]:
         """Handlers that give other files under the names of some."""

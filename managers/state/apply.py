@@ -186,7 +186,7 @@ def _trained(change: Change, learner: Learner, job: Job, task: TrainingTask, out
 def _judge_next(change: Change, game: str, candidate: str, form: GateForm, seed: int) -> None:
     learner, task = learn.gauntlet_of(change.state.learner(game), candidate, form, seed)
     change.learner(learner)
-    change.queue(task, form.priority, 1, 3)
+    change.queue(task, form.priority, 1, form.attempts_max)
 
 
 def _fail(change: Change, body: asked.Fail) -> None:
@@ -195,12 +195,13 @@ def _fail(change: Change, body: asked.Fail) -> None:
     if isinstance(job.task, CanaryTask):
         change.learner(learn.count_job(change.state.learner(job.game), job.task, failed=True, at=change.now))
     change.update(jobs=queue.fail(change.state.jobs, body.job, body.fence, body.reason, change.now, retry_at=retry_at))
-    _ended(change, body.job, What.JOB_RETRIED, body.reason)
+    _ended(change, body.job, What.JOB_RETRIED, body.reason, job.node)
 
 
 def _release(change: Change, body: asked.Release) -> None:
+    node = queue.fenced(change.state.jobs, body.job, body.fence).node
     change.update(jobs=queue.release(change.state.jobs, body.job, body.fence, body.reason))
-    _note_job(change, What.JOB_RELEASED, body.job)
+    _note_job(change, What.JOB_RELEASED, body.job, node)
 
 
 def _cancel(change: Change, body: asked.Cancel) -> None:
@@ -217,23 +218,27 @@ def _lose(change: Change, node: str, session: int, reason: str) -> None:
     jobs, gone = queue.lose(change.state.jobs, node, session, reason, change.now)
     change.update(jobs=jobs)
     for job in gone:
-        _ended(change, job, What.JOB_LOST, reason)
+        _ended(change, job, What.JOB_LOST, reason, node)
 
 
-def _ended(change: Change, name: str, what: What, reason: str) -> None:
-    """A job that went back to the queue (`what`) or ended without success; a candidate's verdict does not come then."""
+def _ended(change: Change, name: str, what: What, reason: str, node: str | None = None) -> None:
+    """A job that `node` had and that went back to the queue (`what`) or ended without success.
+
+    A candidate's verdict does not come then.
+    """
     job = change.state.jobs.get(name)
     assert job is not None, "it was there a moment ago"
-    _note_job(change, What.JOB_FAILED if job.status is JobStatus.FAILED else what, name)
+    _note_job(change, What.JOB_FAILED if job.status is JobStatus.FAILED else what, name, node)
     if job.status is not JobStatus.QUEUED and isinstance(job.task, GauntletTask):
         learner = change.state.learner(job.game)
         change.learner(learn.give_up(learner, job.task.candidate, f"{job.id} {job.status}: {reason}"))
 
 
-def _note_job(change: Change, what: What, name: str) -> None:
+def _note_job(change: Change, what: What, name: str, node: str | None = None) -> None:
+    """Something about a job; `node` where it has been taken from one."""
     job = change.state.jobs.get(name)
     assert job is not None, "it was there a moment ago"
-    change.note(what, job=name, game=job.game, node=job.node)
+    change.note(what, job=name, game=job.game, node=node or job.node)
 
 
 # ---- learners ----

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from managers.state.record import Count, Digest, Elo, Game, Name, Record, Stem, Text
 
+ATTEMPTS_MAX = 3  # failures of a gauntlet, where nothing else is said
 RULES_OF_THUMB = ("heuristic", "random")  # judges that are no nets
 Model = Annotated[str, Field(pattern="^(heuristic|random|[0-9a-f]{64})$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -48,6 +49,7 @@ class GateForm(Record):
     qualify_games: Annotated[int, Field(ge=2)] = 64
     anchors_max: Annotated[int, Field(ge=0, le=16)] = 2
     priority: Annotated[int, Field(ge=0, le=1000)] = 80
+    attempts_max: Annotated[int, Field(ge=1, le=100)] = ATTEMPTS_MAX
     asked: bool = False  # a person waits for the verdict: not given up for a newer candidate, no claim to be current
 
 

@@ -113,7 +113,7 @@ class RaftConsensus(Replica[S, R], Consensus[S, R]):
         self._peers = Peers(())
         self._child: RaftChild | None = None
         self._heard: _Heard | None = None
-        self._ended = "has not been started yet"
+        self._ended = ""  # how the one before has ended, until the next one has begun
         self._standing_listeners: list[StandingListener] = []
         self._requests = Requests[R](self._say, lambda: self.trouble, secrets.token_bytes(LIFE_BYTES))
         self._serving = False
@@ -155,12 +155,12 @@ class RaftConsensus(Replica[S, R], Consensus[S, R]):
         """Why the state cannot be written to; "" when it can. To be asked on the loop's thread."""
         now, heard = asyncio.get_running_loop().time(), self._heard
         if heard is None:
-            return f"the raft process {self._ended}"
+            return f"the raft process {self._ended or 'has not been started yet'}"
         if now - heard.at_s > SILENT_S:
             return f"the raft process has not answered for {now - heard.at_s:.0f} s"
         standing = heard.standing
         if standing is None:
-            return "the raft process begins"
+            return f"the raft process {self._ended or 'begins'}"
         if not standing.quorum:
             missing = sorted(set(standing.voters) - {self._voter.node, *heard.connected})
             return f"no majority of the {len(standing.voters)} voters is connected; missing: {', '.join(missing)}"
@@ -218,7 +218,7 @@ class RaftConsensus(Replica[S, R], Consensus[S, R]):
             serving.cancel()
             await leave(self._tasks, None)
             if isinstance(error, TimeoutError):
-                raise StorageError(f"the raft process {self._ended}") from None
+                raise StorageError(f"the raft process {self._ended or 'has not begun'}") from None
             raise
         self._serving = True
         return self
@@ -276,13 +276,11 @@ class RaftConsensus(Replica[S, R], Consensus[S, R]):
             self._child = self._heard = None
             if self._dumping is not None:
                 self._dumping.cancel()
-            self._ended = "has ended"
+            self._ended = "has ended" if heard.failed is None else f"cannot work: {heard.failed.reason}"
             self._requests.lost("the raft process has ended")
             self._tell_standing(None)
             await child.end()
-        if heard.failed is None:
-            return "has ended", False
-        return f"cannot work: {heard.failed.reason}", heard.failed.passing
+        return self._ended, heard.failed is not None and heard.failed.passing
 
     async def _brief(self, child: RaftChild) -> None:
         """Tell a new raft process who it is."""
@@ -354,6 +352,7 @@ class RaftConsensus(Replica[S, R], Consensus[S, R]):
         if standing.leader is None and (heard.standing is None or heard.standing.leader is not None):
             heard.leaderless_s = asyncio.get_running_loop().time()
         heard.standing = standing
+        self._ended = ""
         self._reading_back = False
         if self._begun is not None and not self._begun.done():
             self._begun.set_result(None)

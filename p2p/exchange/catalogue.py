@@ -197,6 +197,7 @@ def _shard(path: Path, game: str, *, own: bool) -> Found | None:
         at=max(0, int(manifest.head.created_at.timestamp())),
         own=own,
         rows=manifest.counts.samples,
+        games=manifest.counts.games,
         manifest=hashlib.sha256(content).hexdigest(),
     )
     return ref, arrays

@@ -64,7 +64,14 @@ class Exchange:
         self.peers = PeerManifests(calls, around.others)
         self.fetcher = Fetcher(calls, folder, Arrivals(folder, around.admit))
         self.shards = ShardKeeper(
-            around.settings, folder, self.catalogue, self.peers, self.fetcher, around.alive, around.reading
+            around.settings,
+            folder,
+            self.catalogue,
+            self.peers,
+            self.fetcher,
+            around.alive,
+            lambda: state().members,
+            around.reading,
         )
         self.models = ModelKeeper(folder, self.peers, self.fetcher, state, around.others)
         self.parts = PartKeeper(around.node, folder, self.fetcher, state, around.others)
@@ -96,6 +103,7 @@ class Exchange:
         """Let the jobs of a pipeline wait for their inputs, and its counter for the copies of its shards."""
         pipeline.jobs.inputs = self.inputs
         pipeline.data.announced = self.shards.announced
+        pipeline.data.missing = lambda: self.shards.missing
         pipeline.installer.elsewhere = lambda: self.peers.champions
 
 

@@ -31,6 +31,7 @@ FETCHES_MAX = 4
 HOLDERS_MAX = 8  # that are asked of what a file is made
 LIST_BYTES_MAX = 70 * CHUNKS_MAX + 1000
 LIST_S = 30.0  # for a list of chunks: the holder may have to read the file first
+OTHERS_S = 2.0  # for other holders, once one has said what a file is made of, and before the next one is asked too
 SMALL_S = 20.0  # for a file of one chunk
 PATIENCE = Patience()
 
@@ -111,14 +112,31 @@ class Fetcher:
         if ref is not None and ref.sha256 == sha256 and ref.size_bytes <= CHUNK_BYTES:
             yield ChunkList(size_bytes=ref.size_bytes, chunks=(sha256,)), holders  # if that is its size
         asked = holders[:HOLDERS_MAX]
-        lists = await asyncio.gather(*(self._list(sha256, holder, told) for holder in asked))
         groups: dict[ChunkList, list[str]] = {}
-        for holder, content in zip(asked, lists, strict=True):
-            if content is not None:
-                groups.setdefault(content, []).append(holder)
+        for holder, content in (await self._lists(sha256, asked, told)).items():
+            groups.setdefault(content, []).append(holder)
         fits = None if ref is None else ref.chunks
         for content in sorted(groups, key=lambda it: (it.digest != fits, -len(groups[it]))):
             yield content, groups[content]
+
+    async def _lists(self, sha256: str, asked: Sequence[str], told: dict[str, str]) -> dict[str, ChunkList]:
+        """What holders say that the file is made of; one that is slow is not waited for where another has said it."""
+        tasks = {asyncio.ensure_future(self._list(sha256, holder, told)): holder for holder in asked}
+        late, found = set(tasks), dict[str, ChunkList]()
+        try:
+            while late:
+                done, late = await asyncio.wait(
+                    late, timeout=OTHERS_S if found else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                found |= {tasks[task]: content for task in done if (content := task.result()) is not None}
+                if not done:
+                    break
+        finally:
+            for task in late:
+                task.cancel()
+                told[tasks[task]] = f"{tasks[task]}: it did not say in time what the file is made of"
+            await asyncio.gather(*late, return_exceptions=True)
+        return {holder: found[holder] for holder in asked if holder in found}
 
     async def _list(self, sha256: str, holder: str, told: dict[str, str]) -> ChunkList | None:
         """What a holder says that the file is made of; None, and why is told, where it says nothing sound."""
@@ -142,17 +160,31 @@ class Fetcher:
         sha256 = None if wanted.ref is None else wanted.ref.manifest
         if sha256 is None:
             raise FetchError(f"{wanted}: nobody says which manifest it has")
-        for holder in holders:
-            try:
-                content = await self._calls.ask(
-                    holder, "GET", f"/blobs/{sha256}", timeout_s=SMALL_S, bytes_max=MANIFEST_BYTES_MAX
-                )
-            except CallError:
-                continue
-            if hashlib.sha256(content).hexdigest() == sha256:
-                check_manifest(content, wanted.sha256, wanted.game)
-                return content
+        waiting, asked = list(holders), set[asyncio.Task[bytes]]()
+        try:
+            while waiting or asked:
+                if waiting:
+                    asked.add(asyncio.ensure_future(self._small(waiting.pop(0), sha256)))
+                timeout_s = OTHERS_S if waiting else None
+                done, asked = await asyncio.wait(asked, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+                for content in (task.result() for task in done):
+                    if hashlib.sha256(content).hexdigest() == sha256:
+                        check_manifest(content, wanted.sha256, wanted.game)
+                        return content
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
         raise FetchError(f"{wanted}: its manifest is on none of {', '.join(holders)}")
+
+    async def _small(self, holder: str, sha256: str) -> bytes:
+        """A small file, nothing where the holder does not give it."""
+        try:
+            return await self._calls.ask(
+                holder, "GET", f"/blobs/{sha256}", timeout_s=SMALL_S, bytes_max=MANIFEST_BYTES_MAX
+            )
+        except CallError:
+            return b""
 
     @asynccontextmanager
     async def _turn(self, sha256: str) -> AsyncIterator[None]:

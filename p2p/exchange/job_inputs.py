@@ -7,6 +7,7 @@ window; one that nobody can give is left out with a line in the log, as the wind
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from managers.node_folder import NodeFolder
 from managers.ports import LaunchError
@@ -24,6 +25,7 @@ from ringrift_core.errors import StorageError
 from ringrift_core.training.window_size import window_rows
 
 READY_S = 1800.0  # for all of a job
+LOOK_S = 5.0  # for what the others hold now
 AT_ONCE = 4
 SPARE = 1.1  # rows more than the window has: shards may be unfit, or hold games twice
 
@@ -73,7 +75,9 @@ class ExchangeInputs:
 
     async def _shards(self, task: TrainingTask) -> None:
         """The newest shards until the window is covered, those that are here included."""
-        await self._peers.look()
+        with suppress(TimeoutError):  # whoever is slow holds up no training: what is known of it is seconds old
+            async with asyncio.timeout(LOOK_S):
+                await self._peers.look()
         contents = await asyncio.to_thread(self._catalogue.look)
         places = self._peers.places("shard", task.game)
         mine = {ref.sha256: ref for ref in contents.of("shard", task.game)}

@@ -19,6 +19,7 @@ ASK_S = 10.0  # for a page
 PAGE_BYTES_MAX = 1000 * PAGE_MAX
 PAGES_MAX = 400  # of one node: 200,000 files
 ASKED_MAX = 8  # nodes at once
+GONE_MAX = 64  # nodes that are not alive and whose last manifest is remembered
 TRUSTED_LOOKS = 6  # a root that was heard spares so many questions in a row; champions come with the answers only
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class PeerManifests:
         self._calls = calls
         self._others = others
         self._known: dict[str, PeerManifest] = {}
+        self._gone: dict[str, PeerManifest] = {}  # the last of nodes that are not alive
         self._heard: dict[str, str] = {}
         self._spared: dict[str, int] = {}
         self._places = asyncio.Semaphore(ASKED_MAX)
@@ -60,7 +62,10 @@ class PeerManifests:
         """Ask all others what is new. Who does not answer keeps what is known of it."""
         others = frozenset(self._others())
         for gone in self._known.keys() - others:
-            del self._known[gone]
+            self._gone[gone] = self._known.pop(gone)
+        self._gone = {node: it for node, it in self._gone.items() if node not in others}
+        while len(self._gone) > GONE_MAX:
+            del self._gone[next(iter(self._gone))]
         for forgotten in self._heard.keys() - others:
             del self._heard[forgotten]
         async with asyncio.TaskGroup() as group:
@@ -71,6 +76,10 @@ class PeerManifests:
     def champions(self) -> Mapping[str, Mapping[str, str]]:
         """What each node has installed as champion and verified, by node and configuration."""
         return {node: known.champions for node, known in self._known.items()}
+
+    def gone(self, members: Collection[str]) -> dict[str, Collection[Ref]]:
+        """What those of some nodes held last that are not alive now."""
+        return {node: it.refs.values() for node, it in self._gone.items() if node in members}
 
     def holders(self, sha256: str) -> tuple[str, ...]:
         """The nodes that say that they hold a file."""

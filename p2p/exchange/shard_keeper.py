@@ -7,18 +7,20 @@ that was announced once stays so.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 
 from config.schema import Settings
 from managers.node_folder import NodeFolder
 from managers.runtime.every import every
 from managers.runtime.service import Beat, Service
+from managers.status_records import MissingShards
 from p2p.exchange.announced import Announced
 from p2p.exchange.arrivals import target_of
 from p2p.exchange.catalogue import Catalogue
 from p2p.exchange.download import FetchError
 from p2p.exchange.fetcher import Fetcher
 from p2p.exchange.looks import Looks
+from p2p.exchange.missing import missing_of
 from p2p.exchange.pace import Pace
 from p2p.exchange.peer_manifests import PeerManifests
 from p2p.exchange.refs import Ref
@@ -50,6 +52,7 @@ class ShardKeeper:
         peers: PeerManifests,
         fetcher: Fetcher,
         alive: Callable[[], Alive],
+        members: Callable[[], Collection[str]],
         reading: Callable[[], bool],
     ) -> None:
         """`reading`: whether a job reads the fetched shards, so that none may be removed."""
@@ -58,6 +61,8 @@ class ShardKeeper:
         self._peers = peers
         self._fetcher = fetcher
         self._alive = alive
+        self._members = members
+        self.missing: tuple[MissingShards, ...] = ()  # that no living node holds
         self._reading = reading
         self._interval_s = settings.exchange.interval_seconds
         self._quota = int(settings.exchange.shards_gb * GB)
@@ -90,6 +95,8 @@ class ShardKeeper:
         mine = contents.of("shard", None)
         places = self._peers.places("shard")
         await asyncio.to_thread(self._note_announced, mine, places, alive)
+        there = {*places, *(ref.sha256 for ref in mine)}
+        self.missing = await asyncio.to_thread(missing_of, self._peers.gone(self._members()), there)
         wanted = [
             ref for ref in wanted_here(places, {ref.sha256 for ref in mine}, alive) if not self._rests(ref.sha256)
         ]

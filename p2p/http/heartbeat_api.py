@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from managers.leader_word import LeaderWord
 from managers.sightings import NodeReport, Sightings
 from managers.state.cluster_state import ClusterState
 from p2p.http.errors import RequestError, body_of
@@ -21,6 +22,7 @@ class LeaderSide:
     leads: Callable[[], bool]  # whether it holds the office now
     sightings: Sightings
     renew: Callable[[str, int, float], None]  # a node, its session, monotonic seconds: its lease goes on
+    word: Callable[[ClusterState, float], LeaderWord]  # on all nodes and jobs
     wall: Callable[[], float]
     monotonic: Callable[[], float]
 
@@ -37,6 +39,7 @@ def heartbeat_handlers(side: LeaderSide) -> Handlers:
         known = member is not None and member.session == report.session
         if known and side.sightings.heard(node, report, at):
             side.renew(node, report.session, at)
-        return json_answer(HeartbeatAnswer(epoch=state.epoch, wall=side.wall(), known=known))
+        word = side.word(state, at)
+        return json_answer(HeartbeatAnswer(epoch=state.epoch, wall=side.wall(), known=known, word=word))
 
     return {"POST /cluster/heartbeat": heartbeat}

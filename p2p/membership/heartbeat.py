@@ -12,6 +12,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from managers.leader_word import LeaderWord
 from managers.runtime.every import every
 from managers.runtime.service import Beat
 from managers.sightings import NodeReport
@@ -23,7 +24,7 @@ from p2p.consensus.following import Calls
 from p2p.http.node_calls import CallError
 
 BEATS_PER_LEASE = 4
-ANSWER_BYTES_MAX = 4096
+ANSWER_BYTES_MAX = 1 << 19  # with the word on the most nodes and jobs
 LEAST_S = 0.2  # between two, however often the leader changes
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class HeartbeatAnswer(Record):
     epoch: Count
     wall: float  # unix seconds, by the leader's machine
     known: bool  # whether the node is a member in that session
+    word: LeaderWord = LeaderWord()
 
 
 class Followed(Protocol):
@@ -78,13 +80,15 @@ class Heartbeat:
         report: Callable[[Measured], NodeReport],
         clocks: Clocks,
         lease_s: float,
+        heard: Callable[[str, LeaderWord, float], None] = lambda _leader, _word, _at: None,
     ) -> None:
-        """`report` is quick: it is called on the loop's thread."""
+        """`report` and `heard` are quick: called on the loop's thread. `heard` gets the leader's word, and when."""
         self._node = node
         self._calls = calls
         self._consensus = consensus
         self._report = report
         self._clocks = clocks
+        self._heard = heard
         self._interval_s = lease_s / BEATS_PER_LEASE
         self._measured = Measured()
         self._wake = asyncio.Event()
@@ -138,6 +142,7 @@ class Heartbeat:
         round_trip_s = self._clocks.monotonic() - began
         self._measured = Measured(round_trip_s, wall + round_trip_s / 2 - answer.wall)
         self._answer, self.trouble = answer, ""
+        self._heard(office.node, answer.word, self._clocks.monotonic())
 
     def _failed(self, why: str) -> None:
         if not self.trouble:

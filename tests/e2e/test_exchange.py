@@ -298,3 +298,25 @@ def test_what_a_node_loses_is_noticed_by_the_others(tmp_path: Path):
         assert len(peers.places("shard")) == 2
 
     run(tmp_path, test, ("n1", "n2"))
+
+
+def test_games_that_only_silent_nodes_held_are_said_to_be_missing_until_one_is_back(tmp_path: Path):
+    async def test(world: World) -> None:
+        shared = world["n1"].make(1)
+        await world.look("n2", "n3")
+        for number in (2, 3):
+            world["n1"].make(number)
+        for name in ("n2", "n3"):
+            await world[name].exchange.peers.look()
+            assert world[name].exchange.shards.missing == ()
+        world.silent = {"n1"}
+        await world.look("n2", "n3")
+        (told,) = world["n2"].exchange.shards.missing
+        assert (told.game, told.nodes, told.shards, told.games) == (GAME, ("n1",), 2, 4)
+        assert world["n3"].exchange.shards.missing == (told,)
+        assert shared in world["n2"].shards() | world["n3"].shards()
+        world.silent = set()
+        await world.look("n2", "n3")
+        assert world["n2"].exchange.shards.missing == ()
+
+    run(tmp_path, test)

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from p2p.exchange import fetcher as module
 from p2p.exchange.download import FetchError
-from p2p.exchange.fetcher import Fetcher
+from p2p.exchange.fetcher import SMALL_S, Fetcher
 from p2p.exchange.refs import Ref
 from ringrift_core.blob import CHUNK_BYTES
 from ringrift_core.errors import StorageError
@@ -108,6 +109,19 @@ def test_a_holder_that_misbehaves_is_left_and_named_and_the_others_bring_the_fil
     exchange(tmp_path, holders, test)
     assert not any("b is left" in line for line in caplog.messages)
     assert any("a is left" in line and word in line for line in caplog.messages)
+
+
+def test_a_holder_that_hardly_answers_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "OTHERS_S", 0.1)
+    holders = holding(tmp_path, "ab")
+    holders["a"].drowsy_s = 60.0
+
+    async def test(fetcher: Fetcher, holders: dict[str, Holder]) -> None:
+        async with asyncio.timeout(SMALL_S / 2):
+            path = await fetched(fetcher, holders, only(holders["b"]))
+        assert path.read_bytes() == BIG
+
+    exchange(tmp_path, holders, test)
 
 
 def test_what_only_liars_have_is_not_kept(tmp_path: Path):

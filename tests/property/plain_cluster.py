@@ -290,7 +290,7 @@ class PlainCluster:
             "kind": "gauntlet", "game": learner["game"], "candidate": candidate, "champion": champion(learner),
             "anchors": anchors(learner)[: form["anchors_max"]], "candidate_number": learner["judged"], "form": form,
         }  # fmt: skip
-        return self.queue(task, form["priority"], 1, 3)
+        return self.queue(task, form["priority"], 1, form["attempts_max"])
 
     def judge(self, body: asked.Judge) -> str:
         form = plain(body.form)

@@ -9,6 +9,7 @@ from rich.console import Console
 from config.schema import Settings
 from config.sections import NodeSettings
 from managers.decision import Wait
+from managers.job_progress import JobWord
 from managers.model_installer import Finding
 from managers.outcomes import Outcome
 from managers.ports import Usage
@@ -49,7 +50,7 @@ def test_outcomes_stand_first():
         status(
             loop,
             waits=(Wait(GAME, "training", "12 of 1500 new games"),),
-            work={job: Work({"games": 31}, Usage(300 << 20, 12.0, 0.0))},
+            work={job: Work({"games": 31}, Usage(300 << 20, 12.0, 0.0), JobWord(progress="31 games"))},
             games_per_h={GAME: 900.0},
             uptime_s=200.0,
         )

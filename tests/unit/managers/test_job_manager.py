@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from managers.job_manager import JobManager, NodeIdentity
+from managers.job_manager import END_S, JobManager, NodeIdentity
 from managers.node_folder import NodeFolder
 from managers.ports import Cause, Ending, LaunchError, Leftover, Order, Report, Usage
 from managers.proposer import Proposer
@@ -35,6 +35,7 @@ class State:
     cluster: Cluster
     refuses: Callable[[Body], bool] = lambda _: False
     bodies: list[Body] = field(default_factory=list)  # that were asked for
+    slow_s: float = 0.0  # that a write takes
 
     @property
     def state(self) -> ClusterState:
@@ -47,6 +48,7 @@ class State:
     async def propose(self, body: bytes, timeout_s: float) -> Result:
         command: Command = decode(body)
         self.bodies.append(command.body)
+        await asyncio.sleep(self.slow_s)
         if self.refuses(command.body):
             raise StorageError("the disk is full")
         self.cluster.state, result = StateMachine().apply(self.state, body)
@@ -312,6 +314,25 @@ def test_a_node_ends_while_its_log_cannot_be_written(tmp_path: Path, cluster: Cl
         assert not node.manager.running
 
     run(main)
+
+
+def test_a_node_that_ends_waits_for_a_write_that_can_come_and_not_for_one_that_cannot(tmp_path: Path, cluster: Cluster):
+    ends: dict[str, float] = {}
+
+    async def end(node: Node, trouble: str) -> None:
+        async with asyncio.TaskGroup() as group:
+            await node.started(group)
+            began_s = asyncio.get_running_loop().time()
+            await node.manager.close(cluster.state, lambda: trouble)
+            ends[trouble] = asyncio.get_running_loop().time() - began_s
+
+    for trouble in ("", "no majority"):
+        assigned(cluster, cluster.queued(selfplay()))
+        node = Node(tmp_path, cluster)
+        node.consensus.slow_s = 20.0
+        run_virtual(end(node, trouble))
+    assert 20.0 <= ends[""] <= 20.0 + 2 * END_S
+    assert ends["no majority"] <= 2 * END_S
 
 
 def test_a_node_ends_although_a_process_does_not(tmp_path: Path, cluster: Cluster):

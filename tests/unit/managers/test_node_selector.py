@@ -6,8 +6,9 @@ from managers.node_selector import NodeSelector, rate_of
 from managers.state.commands import Complete, CountData, Drain, Fail
 from managers.state.jobs import Job
 from managers.state.learners import DataCount
-from managers.state.tasks import Outcome, SelfplayOutcome, TrainingOutcome
-from tests.unit.managers.deciding import GAME, OTHER, A, B, Cluster, selfplay, training
+from managers.state.tasks import GateForm, Outcome, SelfplayOutcome, TrainingOutcome
+from tests.unit.managers.deciding import GAME, OTHER, A, B, Cluster, selfplay, training, verdict_of
+from tests.unit.managers.splitting import PLAYED, Splitting
 
 
 @pytest.fixture
@@ -56,6 +57,24 @@ def test_the_fastest_at_such_jobs_comes_first_and_the_unmeasured_count_as_fast(c
     assert parts == {"a": 0.5, "b": 1.0, "c": 1.0}
     other = job(cluster, cluster.queued(selfplay(OTHER)))
     assert all(it.parts["throughput"] == 1 for it in NodeSelector(cluster.state).rank_nodes(other))
+
+
+def test_a_node_that_was_slow_at_a_part_comes_later_for_a_gauntlet_and_help_speeds_up_nobody():
+    cluster = Splitting("b", "c")
+    whole, part = cluster.gauntlet(), cluster.part()
+    fence = cluster.leased(part, "b")
+    cluster.later(160)
+    complete(cluster, part, fence, PLAYED)  # 64 games
+    outcome = verdict_of("failed", A)
+    outcome = outcome.model_copy(update={"rows": (outcome.rows[0].model_copy(update={"games": 224}),)})
+    cluster.later(40)
+    complete(cluster, whole.id, cluster.fence, outcome)
+    selector = NodeSelector(cluster.state)
+    assert [selector.speed_of(node) for node in "abc"] == [1.0, pytest.approx(0.5), None]
+    cluster.candidate(B, gate=GateForm())
+    wanted = cluster.gauntlet()
+    parts = {it.node: it.parts["throughput"] for it in NodeSelector(cluster.state).rank_nodes(wanted)}
+    assert parts == {"a": 1.0, "b": pytest.approx(0.5), "c": 1.0}
 
 
 def test_the_median_of_the_latest_jobs_counts(cluster: Cluster):

@@ -9,6 +9,7 @@ from config.sections import NodeSettings
 from managers.decision import Wait
 from managers.gpu_probe import Gpu, Gpus
 from managers.health import health_of
+from managers.job_progress import JobWord
 from managers.line import LINE_MAX, one_line
 from managers.model_installer import Finding
 from managers.outcomes import Outcome, outcomes_of
@@ -78,7 +79,11 @@ def test_jobs_are_shown_with_what_they_take_those_that_run_first():
     loop = Loop()
     loop.queue_training()
     job = loop.selfplay()
-    work = {job: Work({"games": 7}, Usage(rss_bytes=1000, cpu_s=2.5, silent_s=0.0))}
+    work = {
+        job: Work(
+            {"games": 7}, Usage(rss_bytes=1000, cpu_s=2.5, silent_s=0.0), JobWord(progress="7 games", silent_s=0.5)
+        )
+    }
     first, second = status_of(sight(loop, work=work)).jobs
     assert (first.id, first.progress, first.cpu_s, first.rss_bytes) == (job, "7 games", 2.5, 1000)
     assert (second.kind, second.status, second.cpu_s) == ("training", "queued", None)
@@ -222,7 +227,7 @@ def test_selfplay_jobs_are_steps_and_failures_are_trouble():
     assert {weight for _, weight, _ in told(loop)} == {"step"}
     since = len(loop.results)
     loop.do(Fail(job=job, fence=loop.state.jobs.active[job].fence, reason="killed"))
-    assert told(loop, since) == [("job_retried", "trouble", f"{job} retried: killed; it is queued again")]
+    assert told(loop, since) == [("job_retried", "trouble", f"{job} retried on here: killed; it is queued again")]
 
 
 def test_a_rollback_is_trouble_and_a_halt_is_told_with_its_reason():

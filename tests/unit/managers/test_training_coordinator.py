@@ -5,7 +5,7 @@ import pytest
 from managers.state.commands import AddNet, Enqueue, Promote
 from managers.state.learners import NetStatus
 from managers.state.tasks import GateForm, TrainingTask
-from managers.training_coordinator import TrainingCoordinator
+from managers.training_coordinator import TrainingCoordinator, gate_form
 from ringrift_core.errors import RulesError
 from tests.unit.managers.deciding import BEGAN, GAME, OTHER, A, B, Cluster, settings_of, training
 
@@ -45,6 +45,14 @@ def run_of(cluster: Cluster, decider: TrainingCoordinator) -> tuple[Enqueue, Tra
 
 def asked(cluster: Cluster, decider: TrainingCoordinator) -> list[str]:
     return [task.game for _, task in runs(cluster, decider)]
+
+
+def test_a_gauntlet_is_tried_as_often_as_any_job(cluster: Cluster):
+    for attempts in (1, 5):
+        form = gate_form(settings_of(jobs={"attempts_max": attempts}))
+        cluster.candidate(A if attempts == 1 else B, gate=form)
+        assert cluster.gauntlet().attempts_max == attempts
+        cluster.judged("failed")
 
 
 # ---- the first run ----

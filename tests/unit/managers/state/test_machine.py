@@ -105,6 +105,7 @@ def _train_everything(cluster: Commanded, net: str) -> None:
         qualify_games=32,
         anchors_max=1,
         priority=9,
+        attempts_max=4,
         asked=True,
     )
     task = TrainingTask(

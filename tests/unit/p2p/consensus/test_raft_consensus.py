@@ -387,7 +387,7 @@ def test_trouble_says_why_nothing_can_be_written(children, monkeypatch):
         child.tell(Failed("the disk is full", passing=False), None)
         await children.next(2)
         await settled()
-        assert served.trouble == "the raft process begins"
+        assert served.trouble == "the raft process cannot work: the disk is full"  # until the next one has begun
         monkeypatch.setattr(raft_consensus, "RESTART_MIN_S", WAIT_S)
         served_again = await children.next(2)
         monkeypatch.setattr(raft_consensus, "SOUND_S", -1.0)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from managers.leader_word import LeaderWord
 from managers.sightings import NodeReport, Sightings
 from managers.state import LocalConsensus
 from managers.state.cluster_state import ClusterState, Result
@@ -159,6 +160,7 @@ def test_the_leader_keeps_reports_and_renews_leases_of_members_in_their_session(
             lambda: leading[0],
             seen,
             lambda *who: renewed.append((*who,)),
+            lambda _state, _at: LeaderWord(silent_s={"u": 31.0}),
             lambda: WALL,
             lambda: 7.0,
         )
@@ -169,7 +171,7 @@ def test_the_leader_keeps_reports_and_renews_leases_of_members_in_their_session(
                 return await calls.ask("v", "POST", "/cluster/heartbeat", content, timeout_s=SOON_S, bytes_max=4096)
 
             answer = HeartbeatAnswer.model_validate_json(await tell())
-            assert (answer.wall, answer.known) == (WALL, known)
+            assert (answer.wall, answer.known, answer.word.silent_s) == (WALL, known, {"u": 31.0})
             leading[0] = False
             with pytest.raises(CallRefused, match="does not lead"):
                 await tell()
