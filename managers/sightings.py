@@ -24,7 +24,6 @@ from managers.versions import PRESENT, PROTOCOL_OLDEST
 
 WORDS_MAX = 200  # characters of what a node says
 JOBS_MAX = 256  # that a node tells of
-RATES_MAX = 64
 CHAMPIONS_MAX = 64
 SECONDS_MAX = 1e6
 Seconds = Annotated[float, Field(ge=-SECONDS_MAX, le=SECONDS_MAX)]
@@ -45,7 +44,6 @@ class NodeReport(Record):
     session: Count
     versions: Versions
     resources: NodeResources | None = None  # None: not looked yet
-    rates: Annotated[dict[Name, float], Field(max_length=RATES_MAX)] = Field(default_factory=dict)
     jobs: Annotated[tuple[RunningJob, ...], Field(max_length=JOBS_MAX)] = ()
     manifest: Annotated[str, Field(max_length=128)] = ""  # root of what it holds
     champions: Annotated[dict[Game, Digest], Field(max_length=CHAMPIONS_MAX)] = Field(default_factory=dict)  # installed
