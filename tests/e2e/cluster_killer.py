@@ -66,8 +66,8 @@ MOMENT_S: Mapping[str, float] = {
     "promotion": 0.5,
     "time": 5,
 }
-PATIENCE_S: Mapping[str, float] = {"verdict": 45, "promotion": 45, "part": 10}  # then the kill comes without it
-PATIENCE_ELSE_S = 25.0
+PATIENCE_S: Mapping[str, float] = {"verdict": 75, "promotion": 30}  # then the kill comes without it
+PATIENCE_ELSE_S = 12.0
 AWAY_S = 1.0  # at most, before a killed node is started again
 STUCK_S = 60.0  # without a write is a fault
 PAUSE_S = 0.03
