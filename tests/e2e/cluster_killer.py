@@ -306,13 +306,13 @@ class Killer:
         self._champions()
 
     def _at_rest(self) -> list[Answer]:
-        """Wait until nothing happens any more and all know the same."""
+        """Wait until nobody has a job, nothing happens any more, and all know the same."""
         until, quiet = monotonic() + REST_S, 0
         before: list[object] = []
         while True:
             found = [self.status(name) for name in NAMES]
             seqs = [it.get("seq") for it in found]
-            quiet = quiet + 1 if len(set(seqs)) == 1 and seqs == before else 0
+            quiet = quiet + 1 if len(set(seqs)) == 1 and seqs == before and not any(map(at_work, found)) else 0
             if quiet > 5:
                 return found
             if monotonic() > until:
@@ -365,9 +365,13 @@ class Killer:
 
 
 def learns(_ledger: Ledger, news: Sequence[dict[str, Any]]) -> bool:
-    """Whether jobs began, and one of them brings the cluster on."""
-    begun = [it["payload"]["work_type"] for it in news if it["type"] == "WORK_STARTED"]
-    return len(begun) > len(NAMES) and not {"training", "gauntlet"}.isdisjoint(begun)
+    """Whether a job has begun that brings the cluster on."""
+    return any(it["type"] == "WORK_STARTED" and it["payload"]["work_type"] in {"training", "gauntlet"} for it in news)
+
+
+def at_work(status: Mapping[str, Any]) -> bool:
+    """Whether somebody has a job, as far as this node knows; jobs that are ended take a while to be given back."""
+    return any(job["status"] in {"leased", "running"} for job in status.get("jobs", ()))
 
 
 def run(wish: argparse.Namespace) -> Answer:
