@@ -4,6 +4,7 @@ Every controller is a pure `decide(state, now)`: it compares what is with what s
 may be asked at any time, again and again; a command that comes too late is refused by the state and does no harm.
 """
 
+import math
 from dataclasses import dataclass
 
 from managers.state.cluster_state import ClusterState
@@ -36,7 +37,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """Jobs of a kind that failed one after the other, the last one at `ended_at`."""
+    """Jobs of a kind that failed, `count` of them one after the other, the last one at `ended_at`."""
 
     count: int
     ended_at: float
@@ -51,8 +52,11 @@ class Setback:
 
 
 def setback_of(state: ClusterState, game: str, kind: str) -> Setback:
-    """The failures of a kind of job since one last succeeded; none when the latest is older than any pause."""
-    count, ended_at, reason = 0, 0.0, ""
+    """The failures of a kind of job since one last succeeded; none when the latest is older than any pause.
+
+    Jobs that were there already when another one failed were no further try: they count with that one.
+    """
+    count, ended_at, reason, since = 0, 0.0, "", math.inf
     for job in reversed(state.jobs.finished.values()):
         if not count and state.now - (job.ended_at or 0.0) > PAUSE_MAX_S:
             break  # thousands of jobs are remembered, and everybody asks at every look
@@ -64,7 +68,8 @@ def setback_of(state: ClusterState, game: str, kind: str) -> Setback:
             continue  # cancelled: says nothing
         if not count:
             ended_at, reason = job.ended_at or 0.0, job.reason
-        count += 1
+        if (job.ended_at or 0.0) <= since:
+            count, since = count + 1, job.queued_at
     return Setback(count, ended_at, reason)
 
 

@@ -7,6 +7,10 @@ the leader, of the node that works on what the kill is aimed at, or of all) hit 
 moment between a verdict and the promotion, the moment after it, and any time. The schedule is drawn here, and what was
 told and acknowledged is kept here, outside the cluster (cluster_ledger.py). A line of JSON per kill and one at the end;
 exit code 1 for a fault. `--planted BUG` lets all nodes have a bug (cluster_node.py) and ends at the first fault.
+
+Each promotion comes `--promotion-s` seconds later than it would: the moment between a verdict and its promotion is too
+short to be hit otherwise. A kill counts as one between both when the verdict was told before the kill and the net was
+promoted by a later office.
 """
 
 import argparse
@@ -17,16 +21,17 @@ import signal
 import statistics
 import sys
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 from config.yaml_file import Plain
 from ringrift_core.registry.model_files import digest_of
-from tests.e2e.cluster_ledger import ENDED, TYPES, Ledger
-from tests.e2e.cluster_node import PLANTED
+from tests.e2e.cluster_ledger import TYPES, Ledger
+from tests.e2e.cluster_node import PLANTED, PROMOTION_S
 from tests.e2e.cluster_watch import Watch
 from tests.e2e.easy_gate import H0
 from tests.e2e.loop_killer import MARKER, marked
@@ -39,6 +44,7 @@ CHANGES: Mapping[str, Plain] = {
     "training.bootstrap_steps": 10,
     "training.steps": 10,
     "evaluation.anchors_max": 0,
+    "evaluation.shadow_interval_seconds": 60,  # canaries take cores from what is waited for
     "exchange.interval_seconds": 1,
     "jobs.backoff_seconds": 3,  # a net is with a killed node alone at times, and who gives up waits for minutes
     "jobs.lease_seconds": 5,
@@ -47,19 +53,21 @@ CHANGES: Mapping[str, Plain] = {
     "promotion.vs_previous_win_rate": H0,
 }
 ELSEWHERE = {"node.node_id", "node.disable_local_tasks", "log.snapshot_records"}  # said per node; not here
-VICTIMS = ("leader",) * 12 + ("worker",) * 5 + ("all",) * 3
+VICTIMS = ("leader",) * 16 + ("worker",) * 2 + ("all",) * 2
 INSTANTS = (
-    *("selfplay",) * 3, *("training",) * 5, *("gauntlet",) * 5, *("verdict",) * 4, *("promotion",) * 2, "time",
+    *("selfplay",) * 3, *("training",) * 4, *("gauntlet",) * 4, *("verdict",) * 5, *("promotion",) * 2, "part", "time",
 )  # fmt: skip
 MOMENT_S: Mapping[str, float] = {
     "selfplay": 2,
     "training": 4,
     "gauntlet": 4,
-    "verdict": 0.2,
+    "verdict": 0.3,
+    "part": 1,
     "promotion": 0.5,
     "time": 5,
 }
-PATIENCE_S = 25.0  # for an instant to come; then the kill comes without it
+PATIENCE_S: Mapping[str, float] = {"verdict": 75, "promotion": 30}  # then the kill comes without it
+PATIENCE_ELSE_S = 12.0
 AWAY_S = 1.0  # at most, before a killed node is started again
 STUCK_S = 60.0  # without a write is a fault
 PAUSE_S = 0.03
@@ -67,35 +75,45 @@ UP_S = 90.0
 GONE_S = 60.0  # for what a killed node has left to be gone, once it is back
 ORDER_SHARE = 0.15  # of the kills before which somebody halts and resumes
 REST_S = 90.0
-PROGRESS_S = 120.0
+PROGRESS_S = 180.0
 WARM_S = 180.0  # for a first champion; then the kills begin anyhow
 PAGE = 1000
 
 
-@dataclass(slots=True)
-class Told:
-    """What came of the kills."""
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """What was killed when, and what came of it."""
 
-    first_writes_s: list[float] = field(default_factory=list)  # from a kill of the leader to the first write
-    instants: dict[str, int] = field(default_factory=dict)  # that came
-    victims: dict[str, int] = field(default_factory=dict)
-    between: int = 0  # kills of a leader after a verdict that it had not acted on
-    orders: int = 0  # acknowledged
-    nodes: int = 0  # killed
+    at: str  # the instant that it was aimed at
+    came: bool  # or else it was too late
+    during: tuple[str, ...]  # kinds of jobs that ran
+    victim: str
+    killed: str  # nodes
+    leader: str
+    epoch: int
+    waiting: tuple[int, str] | None  # seq of a verdict that nobody had acted on, as far as was told, and its net
+    first_write_s: float | None  # since the kill of a leader, but not of all
+
+    @property
+    def led(self) -> bool:
+        """Whether the leader was killed."""
+        return self.leader in self.killed
 
 
 class Killer:
     """Three nodes, a ledger, a schedule."""
 
-    def __init__(self, folder: Path, seed: int, planted: str) -> None:
+    def __init__(self, folder: Path, seed: int, environment: Mapping[str, str]) -> None:
         said = {**TINY, **CHANGES}
         settings = [it for it in SETTINGS if it.partition("=")[0] not in {*said, *ELSEWHERE}]
         settings += [f"{name}={json.dumps(it)}" for name, it in said.items() if name not in ELSEWHERE]
         self.cluster = Cluster(folder, NAMES, settings, ("-m", "tests.e2e.cluster_node"))
-        self.ledger, self.told, self.chance = Ledger(), Told(), random.Random(seed)
+        self.ledger, self.chance = Ledger(), random.Random(seed)
+        self.kills: list[Kill] = []
+        self.orders = 0  # acknowledged
         self.watch = Watch(self.cluster, self.ledger)
         self.cluster_id = ""
-        self._folder, self._planted = folder, planted
+        self._folder, self._environment = folder, environment
         self._token = f"{os.getpid()}-{monotonic()}"
         self._lives = dict.fromkeys(NAMES, 0)
         self._epochs = dict.fromkeys(NAMES, 0)
@@ -105,9 +123,10 @@ class Killer:
     def start(self, name: str) -> None:
         """A life of a node."""
         self._lives[name] += 1
-        more = {MARKER: f"{self._token}.{name}.{self._lives[name]}", PLANTED: self._planted}
+        own = {MARKER: f"{self._token}.{name}.{self._lives[name]}"}
         path = os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))
-        self.cluster.start(name, NAMES.replace(name, ""), environment={**more, "PYTHONPATH": path})
+        environment = {**self._environment, **own, "PYTHONPATH": path}
+        self.cluster.start(name, NAMES.replace(name, ""), environment=environment)
 
     def status(self, name: str) -> Answer:
         """How a node is; epochs never fall, and nobody else leads in them."""
@@ -160,7 +179,7 @@ class Killer:
             return False
         with self.watch.lock:
             self.ledger.acknowledged = max(self.ledger.acknowledged, seq)
-            self.told.orders += answer.get("changed") is True
+            self.orders += answer.get("changed") is True
         return True
 
     def ordered(self, order: str) -> None:
@@ -195,46 +214,44 @@ class Killer:
 
     # ---- kills ----
 
-    def kill(self, number: int, instant: str) -> None:
+    def kill(self, instant: str) -> None:
         """One kill at an instant, and all together again."""
         began, known = monotonic(), len(self.ledger.faults)
         if self.chance.random() < ORDER_SHARE:
             self.ordered("halt")
             self.ordered("resume")
-        came, worker, promoted = self._instant(instant)
+        came, worker = self._instant(instant)
         sleep(self.chance.uniform(0, MOMENT_S[instant]))
-        leader = self.leader()
-        victim = self.chance.choice(VICTIMS)
-        victims = tuple(NAMES) if victim == "all" else (worker,) if victim == "worker" and worker else (leader,)
+        leader, victim = self.leader(), self.chance.choice(VICTIMS)
+        victims = NAMES if victim == "all" else worker if victim == "worker" and worker else leader
         with self.watch.lock:
-            between = instant == "verdict" and came and self.ledger.count("MODEL_PROMOTED") == promoted
+            waiting, during = self.ledger.waiting(), tuple(sorted({it.kind for it in self.ledger.active()}))
+            epoch = max(self.ledger.offices, default=0)
         at = monotonic()
         for name in victims:
             self.cluster.processes[name].kill()
         for name in victims:
             self.cluster.kill(name)
-        first = self.first_write(victims, at) if leader in victims and len(victims) < len(NAMES) else None
+        first = self.first_write(victims, at) if leader in victims and victims != NAMES else None
         sleep(self.chance.uniform(0, AWAY_S))
         for name in victims:
             self.start(name)
         self.together()
         self._orphans()
-        if first is not None:
-            self.told.first_writes_s.append(first)
-            self.told.between += between
-        self.told.nodes += len(victims)
-        for counts, name in ((self.told.instants, instant if came else "none"), (self.told.victims, victim)):
-            counts[name] = counts.get(name, 0) + 1
-        line = {
-            "kill": number, "at": instant, "came": came, "between": between, "killed": "".join(victims),
-            "leader": leader, "first_write_s": first and round(first, 2), "seq": self.ledger.acknowledged,
-            "took_s": round(monotonic() - began, 1), "load": round(os.getloadavg()[0], 1),
+        first = first and round(first, 2)
+        self.kills.append(Kill(instant, came, during, victim, victims, leader, epoch, waiting, first))
+        self._say(monotonic() - began, known)
+
+    def _say(self, took_s: float, known: int) -> None:
+        """The line of the latest kill."""
+        more = {
+            "seq": self.ledger.acknowledged, "took_s": round(took_s, 1), "load": round(os.getloadavg()[0], 1),
             "faults": self.ledger.faults[known:],
         }  # fmt: skip
-        print(json.dumps(line), flush=True)
+        print(json.dumps({"kill": len(self.kills), **asdict(self.kills[-1]), **more}), flush=True)
 
-    def _instant(self, instant: str) -> tuple[bool, str, int]:
-        """Wait for an instant; whether it came, who works on it, how many promotions were known then."""
+    def _instant(self, instant: str) -> tuple[bool, str]:
+        """Wait for an instant; whether it came, and who works on it."""
         self.watch.forget()
 
         def verdict(_ledger: Ledger, news: list[dict[str, Any]]) -> bool:
@@ -243,13 +260,13 @@ class Killer:
         def promotion(_ledger: Ledger, news: list[dict[str, Any]]) -> bool:
             return any(it["type"] == "MODEL_PROMOTED" for it in news)
 
+        patience_s = PATIENCE_S.get(instant, PATIENCE_ELSE_S)
         whats = {"verdict": verdict, "promotion": promotion, "time": lambda *_: True}
-        came = self.watch.until(whats.get(instant, lambda ledger, _: bool(ledger.active(instant))), PATIENCE_S)
+        came = self.watch.until(whats.get(instant, lambda ledger, _: bool(ledger.active(instant))), patience_s)
         with self.watch.lock:
             at_work = self.ledger.active(instant) or self.ledger.active("gauntlet") or self.ledger.active()
             worker = at_work[-1].node if at_work else ""
-            promoted = self.ledger.count("MODEL_PROMOTED") - (instant == "promotion")
-        return came, worker, promoted
+        return came, worker
 
     def _orphans(self) -> None:
         """Nothing of earlier lives is left, once the nodes are back."""
@@ -261,16 +278,19 @@ class Killer:
                 return
             sleep(0.2)
 
+    def failed(self, planted: str) -> bool:
+        """Whether a fault is known already; where a bug is planted, one that is only a part of the history, too."""
+        with self.watch.lock:
+            return bool(self.ledger.unsound() if planted else self.ledger.faults)
+
     # ---- the end ----
 
     def settled(self) -> None:
         """Let the cluster make progress, come to rest, and compare everything."""
         self.ordered("resume")
         self.watch.forget()
-        if not self.watch.until(
-            lambda _, news: sum(it["type"] == "WORK_STARTED" for it in news) > len(NAMES), PROGRESS_S
-        ):
-            self.ledger.faults.append(f"no job began within {PROGRESS_S:g} s after the last kill")
+        if not self.watch.until(learns, PROGRESS_S):
+            self.ledger.faults.append(f"nothing was learned within {PROGRESS_S:g} s after the last kill")
         self.ordered("halt")
         found = self._at_rest()
         for it in found:
@@ -281,16 +301,18 @@ class Killer:
             for name, (jobs, rows, since) in kept.items():
                 self.ledger.faults += self.ledger.forgotten(name, rows, since)
                 self.ledger.faults += self.ledger.differs(name, jobs)
+            if (left := self.ledger.waiting()) is not None:
+                self.ledger.faults.append(f"{left[1]} has passed at {left[0]}, and nobody promotes it")
         self._champions()
 
     def _at_rest(self) -> list[Answer]:
-        """Wait until nothing happens any more and all know the same."""
+        """Wait until nobody has a job, nothing happens any more, and all know the same."""
         until, quiet = monotonic() + REST_S, 0
         before: list[object] = []
         while True:
             found = [self.status(name) for name in NAMES]
             seqs = [it.get("seq") for it in found]
-            quiet = quiet + 1 if len(set(seqs)) == 1 and seqs == before else 0
+            quiet = quiet + 1 if len(set(seqs)) == 1 and seqs == before and not any(map(at_work, found)) else 0
             if quiet > 5:
                 return found
             if monotonic() > until:
@@ -342,34 +364,51 @@ class Killer:
                 process.kill()
 
 
-def run(folder: Path, kills: int, seed: int, planted: str, instants: Sequence[str]) -> Answer:
-    """Kill that often; what came of it."""
-    killer, began, number = Killer(folder, seed, planted), monotonic(), 0
+def learns(_ledger: Ledger, news: Sequence[dict[str, Any]]) -> bool:
+    """Whether a job has begun that brings the cluster on."""
+    return any(it["type"] == "WORK_STARTED" and it["payload"]["work_type"] in {"training", "gauntlet"} for it in news)
+
+
+def at_work(status: Mapping[str, Any]) -> bool:
+    """Whether somebody has a job, as far as this node knows; jobs that are ended take a while to be given back."""
+    return any(job["status"] in {"leased", "running"} for job in status.get("jobs", ()))
+
+
+def run(wish: argparse.Namespace) -> Answer:
+    """Kill as often as is wished; what came of it."""
+    environment = {PLANTED: wish.planted, PROMOTION_S: str(wish.promotion_s)}
+    killer, began = Killer(wish.folder, wish.seed, environment), monotonic()
+    over = began + 60 * wish.minutes
     try:
         with killer.watch:
             for name in NAMES:
                 killer.start(name)
             killer.together()
             killer.watch.until(lambda ledger, _: ledger.count("MODEL_PROMOTED") > 0, WARM_S)
-            while number < kills and not (killer.ledger.unsound() if planted else killer.ledger.faults):
-                number += 1
-                killer.kill(number, killer.chance.choice(instants))
+            while len(killer.kills) < wish.kills and monotonic() < over and not killer.failed(wish.planted):
+                killer.kill(killer.chance.choice(wish.instant))
             killer.settled()
     finally:
         killer.close()
-    told, ledger = killer.told, killer.ledger
-    times = sorted(told.first_writes_s)
-    first = (
-        {"kills": len(times), "p50": round(statistics.median(times), 2), "max": round(times[-1], 2)} if times else {}
-    )
-    ends = {end: sum(it.status == end for it in ledger.jobs.values()) for end in sorted(ENDED)}
+    told = {"seed": wish.seed, "took_s": round(monotonic() - began), "orders": killer.orders}
+    return {**told, **figures(killer.kills, killer.ledger)}
+
+
+def figures(kills: Sequence[Kill], ledger: Ledger) -> Answer:
+    """What the kills have shown."""
+    led = [it for it in kills if it.led]
+    times = sorted(it.first_write_s for it in led if it.first_write_s is not None)
+    between = [it for it in led if it.waiting is not None and ledger.inherited(it.waiting[1], it.epoch)]
+    first = {"kills": len(times), "p50": statistics.median(times), "max": times[-1]} if times else {}
     return {
-        "seed": seed, "kills": number, "nodes_killed": told.nodes, "took_s": round(monotonic() - began),
-        "at": told.instants, "victims": told.victims, "between_verdict_and_promotion": told.between,
-        "first_write_s": first, "acknowledged_seq": ledger.acknowledged, "orders": told.orders,
-        "events": len(ledger.events), "jobs": len(ledger.jobs), "ended": ends, "epochs": len(ledger.offices),
-        "trainings": ledger.count("TRAINING_COMPLETED"), "gauntlets": ledger.count("EVALUATION_COMPLETED"),
-        "champions": ledger.count("MODEL_PROMOTED"), "faults": ledger.unsound(),
+        "kills": len(kills), "of_leaders": len(led), "nodes_killed": sum(len(it.killed) for it in kills),
+        "at": Counter(it.at if it.came else "none" for it in kills), "victims": Counter(it.victim for it in kills),
+        "leaders_during": Counter(kind for it in led for kind in it.during),
+        "leaders_between_verdict_and_promotion": len(between),
+        "first_write_s": first, "acknowledged_seq": ledger.acknowledged, "events": len(ledger.events),
+        "jobs": ledger.ends(), "epochs": len(ledger.offices), "trainings": ledger.count("TRAINING_COMPLETED"),
+        "gauntlets": ledger.count("EVALUATION_COMPLETED"), "champions": ledger.count("MODEL_PROMOTED"),
+        "faults": ledger.unsound(),
     }  # fmt: skip
 
 
@@ -378,13 +417,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A cluster of three that learns and whose nodes are killed.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--minutes", type=float, default=180.0, help="after these no kill begins")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--planted", default="")
+    parser.add_argument("--promotion-s", type=float, default=1.0, help="by which promotions come later")
     parser.add_argument("--instant", nargs="*", default=INSTANTS, help="when to kill; several: drawn")
     wish = parser.parse_args()
     wish.folder.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nodes are ended, whoever ends this
-    found = run(wish.folder, wish.kills, wish.seed, wish.planted, wish.instant)
+    found = run(wish)
     print(json.dumps(found))
     return 1 if found["faults"] else 0
 

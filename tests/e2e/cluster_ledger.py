@@ -17,7 +17,9 @@ TRIED_AGAIN = frozenset({"WORK_FAILED", "WORK_LOST"})  # with attempts left the 
 ENDED = frozenset(ENDS.values())
 CROWNS = {"MODEL_PROMOTED": "model_sha256", "MODEL_ROLLED_BACK": "to_sha256"}
 TYPES = (*STATUSES, *CROWNS, "TRAINING_COMPLETED", "EVALUATION_COMPLETED", "LOOP_HALTED", "LOOP_RESUMED")
+MISSED = "EVENTS_MISSED"  # a node has taken a whole state over
 SOURCE = "cluster"  # of what is replicated
+HELP = frozenset({"part"})  # kinds of which a job that went with its node is over: who judges plays what is missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,33 @@ class Ledger:
         """Champions by the seq of their reign."""
         return {place[0]: it["payload"][CROWNS[it["type"]]] for place, it in self.history() if it["type"] in CROWNS}
 
+    def waiting(self) -> tuple[int, str] | None:
+        """The seq of the latest verdict "passed" that no champion has come after, and the net."""
+        found = None
+        for (seq, _), told in self.history():
+            if told["type"] in CROWNS:
+                found = None
+            elif told["type"] == "EVALUATION_COMPLETED" and told["payload"]["passed"]:
+                found = seq, str(told["payload"]["model_sha256"])
+        return found
+
+    def inherited(self, net: str, epoch: int) -> bool:
+        """Whether a net was promoted in a later office than that of an epoch."""
+        crowned = [
+            seq for (seq, _), told in self.events.items()
+            if told["type"] == "MODEL_PROMOTED" and told["payload"]["model_sha256"] == net
+        ]  # fmt: skip
+        return any(epoch < later < seq for seq in crowned for later in self.offices)
+
+    def ends(self) -> dict[str, dict[str, int]]:
+        """How many jobs of each kind ended how, or have not ended."""
+        found: dict[str, dict[str, int]] = {}
+        for it in self.jobs.values():
+            counts = found.setdefault(it.kind, {})
+            end = it.status if it.status in ENDED else "open"
+            counts[end] = counts.get(end, 0) + 1
+        return found
+
     def count(self, name: str) -> int:
         """How many events of a type there were."""
         return sum(it["type"] == name for it in self.events.values())
@@ -90,6 +119,7 @@ class Ledger:
             *chain.from_iterable(life_faults(name, lived) for name, lived in lives(history).items()),
             *twice(history, "TRAINING_COMPLETED", "model_sha256"),
             *twice(history, "EVALUATION_COMPLETED", "job_id"),
+            *twice(history, "MODEL_PROMOTED", "model_sha256"),
             *succession_faults(history),
         ]
 
@@ -103,10 +133,13 @@ class Ledger:
                 yield f"{node} says that {name} is {there['status']} (fence {there['fence']}); it was told to be {told}"
 
     def forgotten(self, node: str, rows: Iterable[Fact], since: int) -> Iterator[str]:
-        """What was told and is not among all the events that a node remembers behind a seq."""
+        """What was told and is not among all the events that a node remembers behind a seq, or says to have missed."""
+        rows = list(rows)
         there = {row["event_id"] for row in rows}
+        missed = [it["payload"] for it in rows if it["type"] == MISSED]
         for (seq, index), told in self.history():
-            if seq > since and f"{seq}.{index}" not in there:
+            excused = seq <= since or any(it["first_seq"] <= seq <= it["last_seq"] for it in missed)
+            if not excused and f"{seq}.{index}" not in there:
                 yield f"{node} does not remember event {seq}.{index}: {told['type']} {told['payload']}"
 
 
@@ -130,7 +163,7 @@ def lives(history: Iterable[tuple[Place, Fact]]) -> dict[str, list[tuple[Place, 
 
 
 def life_faults(name: str, lived: Iterable[tuple[Place, Fact]]) -> Iterator[str]:
-    """A job ends once, at last, by whoever has its latest fence, and fences rise."""
+    """A job ends once, at last, by whoever has its latest fence, and fences rise; only help may be lost for good."""
     standing: Standing | None = None
     for place, told in lived:
         what, payload = told["type"], told["payload"]
@@ -145,6 +178,8 @@ def life_faults(name: str, lived: Iterable[tuple[Place, Fact]]) -> Iterator[str]
         if standing is not None and what == "WORK_COMPLETED" and payload["node_id"] != standing.node:
             yield f"{name} was completed by {payload['node_id']} at {place}, {standing.node} had it"
         standing = standing_of(place, told, standing)
+        if what == "WORK_LOST" and (payload["work_type"] in HELP) != (standing.status == "lost"):
+            yield f"{name} is {standing.status} after its node was lost at {place}"
 
 
 def twice(history: Iterable[tuple[Place, Fact]], name: str, key: str) -> Iterator[str]:

@@ -2,16 +2,19 @@
 
 `python -m tests.e2e.cluster_node OPTIONS`. RINGRIFT_PLANTED names planted bugs: twice (nodes complete each job twice,
 and the state takes a completion of what has ended), acting (whoever is elected acts without having taken office),
-dropped (what a node had when it was lost is forgotten).
+dropped (what a node had when it was lost is forgotten). RINGRIFT_PROMOTION_S are seconds by which each promotion
+comes later: as if its gauntlet were read from a slow disk.
 """
 
 import os
 import sys
 from collections.abc import Collection
+from time import sleep
 from typing import Any
 
 from managers.launcher.local_launcher import LocalLauncher
 from managers.office import Office
+from managers.promotion_controller import PromotionController
 from managers.proposer import Proposer
 from managers.state import jobs as queue
 from managers.state.cluster_state import Result
@@ -23,6 +26,7 @@ from p2p.cli.node import main
 from tests.e2e.easy_gate import ease
 
 PLANTED = "RINGRIFT_PLANTED"
+PROMOTION_S = "RINGRIFT_PROMOTION_S"
 OWN_JOBS = {"command": (sys.executable, "-m", "tests.e2e.cluster_job")}
 
 
@@ -67,8 +71,20 @@ def dropping(jobs: Jobs, node: str, session: int, _reason: str, _now: float) -> 
     return jobs.model_copy(update={"active": active}), ()
 
 
+def slow(promotion_of: Any, seconds: float) -> Any:
+    """A controller that takes so long for a promotion; it decides in a thread of its own."""
+
+    def promotion(self: PromotionController, learner: Any, net: Any) -> Any:
+        sleep(seconds)
+        return promotion_of(self, learner, net)
+
+    return promotion
+
+
 if __name__ == "__main__":
     ease()
+    delay_s = float(os.environ.get(PROMOTION_S, "0"))
+    setattr(PromotionController, "promotion_of", slow(PromotionController.promotion_of, delay_s))  # noqa: B010
     defaults = LocalLauncher.__init__.__kwdefaults__ or {}
     plant(os.environ.get(PLANTED, "").split(","))
     setattr(LocalLauncher.__init__, "__kwdefaults__", {**defaults, **OWN_JOBS})  # noqa: B010

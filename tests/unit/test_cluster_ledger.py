@@ -17,6 +17,8 @@ DONE: Told = (4, "WORK_COMPLETED", {**JOB, **A})
 PASSED: Told = (5, "EVALUATION_COMPLETED", {"model_sha256": NET, "job_id": "gauntlet-1", "passed": True})
 CROWNED: Told = (6, "MODEL_PROMOTED", {"model_sha256": NET, "supersedes": None})
 HISTORY = (QUEUED, CLAIMED, STARTED, DONE, PASSED, CROWNED)
+HELP = {"work_id": "part-1", "work_type": "part"}
+PART: tuple[Told, ...] = ((1, "WORK_QUEUED", HELP), (2, "WORK_CLAIMED", {**HELP, **A, "fence": 2}))
 
 
 def row(told: Told) -> dict[str, Any]:
@@ -48,6 +50,27 @@ def test_a_job_whose_node_was_lost_runs_again_under_a_higher_fence():
     assert (ledger.jobs["training-1"].status, ledger.jobs["training-1"].fence) == ("succeeded", 5)
 
 
+def test_a_part_whose_node_was_lost_is_over():
+    ledger = ledger_of(*PART, (3, "WORK_LOST", {**HELP, "attempts_left": 0}))
+    assert ledger.unsound() == []
+    assert ledger.ends() == {"part": {"lost": 1}}
+
+
+def test_a_net_waits_from_its_verdict_to_its_promotion():
+    assert ledger_of(*HISTORY[:-1]).waiting() == (5, NET)
+    assert ledger_of(*HISTORY).waiting() is None
+    failed: Told = (5, "EVALUATION_COMPLETED", {"model_sha256": NET, "job_id": "gauntlet-1", "passed": False})
+    assert ledger_of(*HISTORY[:4], failed).waiting() is None
+
+
+@pytest.mark.parametrize(("taken", "later"), [(2, False), (6, True), (8, False)])
+def test_a_promotion_is_that_of_a_later_office_when_that_was_taken_in_between(taken: int, later: bool):
+    ledger = ledger_of(*HISTORY[:-1], (7, *CROWNED[1:]))
+    ledger.in_office("a", 3)
+    ledger.in_office("b", taken)
+    assert ledger.inherited(NET, 3) is later
+
+
 @pytest.mark.parametrize(
     ("history", "fault"),
     [
@@ -60,6 +83,9 @@ def test_a_job_whose_node_was_lost_runs_again_under_a_higher_fence():
         ((PASSED, (6, *PASSED[1:])), "EVALUATION_COMPLETED of gauntlet-1"),
         ((CROWNED,), "without having passed"),
         ((PASSED, CROWNED, (7, *CROWNED[1:])), f"None was replaced, {NET} reigned"),
+        ((PASSED, CROWNED, (7, *CROWNED[1:])), f"MODEL_PROMOTED of {NET}"),
+        ((QUEUED, CLAIMED, (3, "WORK_LOST", {**JOB, "attempts_left": 0})), "is lost after its node was lost"),
+        ((*PART, (3, "WORK_LOST", {**HELP, "attempts_left": 1})), "is queued after its node was lost"),
         ((PASSED, (6, "MODEL_ROLLED_BACK", {"from_sha256": NET, "to_sha256": OTHER})), "was rolled back, None reigned"),
     ],
 )
@@ -88,6 +114,8 @@ def test_what_a_node_has_forgotten_is_found():
     assert list(ledger.forgotten("a", rows, 0)) == []
     assert [*ledger.forgotten("a", rows[:-1], 0)] == [f"a does not remember event 6.0: MODEL_PROMOTED {CROWNED[2]}"]
     assert list(ledger.forgotten("a", rows[-1:], 5)) == []
+    missed = row((9, "EVENTS_MISSED", {"node_id": "a", "first_seq": 2, "last_seq": 4}))
+    assert len(list(ledger.forgotten("a", [missed, *rows[4:]], 0))) == 1
 
 
 def test_a_job_that_a_node_does_not_know_or_knows_otherwise_is_found():

@@ -51,6 +51,17 @@ def test_failures_in_a_row_count_and_the_last_one_is_told(cluster: Cluster):
     )
 
 
+def test_jobs_that_fail_side_by_side_are_one_failure(cluster: Cluster):
+    """What all nodes lack for a moment ends a job of each: that is no row of tries that were in vain."""
+    for _ in range(2):
+        cluster.later(10)
+        jobs = [cluster.queued(selfplay()) for _ in range(4)]
+        for job in jobs:
+            cluster.later(1)
+            cluster.failed(job, "its net is nowhere")
+    assert setback_of(cluster.state, GAME, "selfplay") == Setback(2, cluster.now, "its net is nowhere")
+
+
 def test_a_row_whose_pause_is_over_is_looked_for_no_further_than_the_longest_pause(cluster: Cluster):
     """Or every look would go through all the jobs that are remembered."""
     cluster.failed(cluster.queued(training()))
