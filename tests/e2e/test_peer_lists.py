@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.peer_lists import LISTS, Watch, start
-from tests.mesh_cluster import Cluster
+from tests.mesh_cluster import Cluster, agreed
 
 DOCTOR_S = 60.0
 
@@ -54,6 +54,7 @@ def test_clusters_of_disjoint_lists_never_merge_whatever_their_nodes_are_told_la
 
 def test_lists_that_overlap_make_one_cluster_with_one_leader(watch: Watch):
     start(watch, LISTS["chain"], "dbca", 1.0)
-    watch.settle()
+    watch.cluster.until(lambda found: in_clusters(watch, "abcd") and agreed(found))
+    watch.settle(2.0)
     assert not watch.faults()
     assert in_clusters(watch, "abcd")
