@@ -35,11 +35,12 @@ Rates = Mapping[str, float]
 
 @dataclass(slots=True)
 class Side:
-    """The processes of one side and what their jobs have reported last."""
+    """The processes of one side and what their jobs have reported."""
 
     roots: Sequence["subprocess.Popen[bytes]"]
     warm_s: float = 3.0  # of a turn that do not count: reports of what was done before it, and whoever finds a leader
-    last: dict[str, Report] = field(default_factory=dict)
+    counted: dict[str, int] = field(default_factory=dict)  # decisions, by job
+    made: int = 0  # by all jobs together
     text: dict[int, bytes] = field(default_factory=dict)  # unfinished lines, by process
 
     def listen(self, seconds: float) -> None:
@@ -57,7 +58,10 @@ class Side:
         for line in lines:
             report = json.loads(line)
             if report["event"] == "progress":
-                self.last[str(report.get("job", root))] = report
+                job = str(report.get("job", root))
+                counted = int(report[COUNTED])
+                self.made += max(0, counted - self.counted.get(job, 0))  # a job that begins anew begins with none
+                self.counted[job] = counted
 
     def signal(self, number: int) -> None:
         """To all its processes; whoever has children stops first and goes on first."""
@@ -70,18 +74,14 @@ class Side:
         roots = [psutil.Process(root.pid) for root in self.roots]
         return [process for root in roots for process in (root, *root.children(recursive=True))]
 
-    def decisions(self) -> float:
-        """What all jobs together have done."""
-        return sum(float(str(it[COUNTED])) for it in self.last.values())
-
     def turn(self, seconds: float) -> Rates:
         """Rates while only this side plays."""
         self.signal(signal.SIGCONT)
         self.listen(self.warm_s)
-        decisions, before, began = self.decisions(), self._cpu_s(), perf_counter()
+        made_before, before, began = self.made, self._cpu_s(), perf_counter()
         self.listen(seconds)
         took_s, after = perf_counter() - began, self._cpu_s()
-        made = self.decisions() - decisions
+        made = self.made - made_before
         self.signal(signal.SIGSTOP)
         jobs_s, others_s = (after[it] - before[it] for it in (0, 1))
         return {
@@ -127,7 +127,7 @@ def started(command: Sequence[str]) -> "subprocess.Popen[bytes]":
 def await_ready(sides: Sequence[Side], processes: int) -> None:
     """Let everybody import and play its first decisions; RulesError when that takes too long."""
     until = perf_counter() + READY_S
-    while any(len([it for it in side.last.values() if it[COUNTED]]) < processes for side in sides):
+    while any(sum(map(bool, side.counted.values())) < processes for side in sides):
         if perf_counter() > until:
             raise RulesError(f"the jobs do not play within {READY_S:g} s")
         for side in sides:

@@ -43,8 +43,12 @@ class ClusterView:
 
     def silent_s(self, state: ClusterState, at: float) -> dict[str, float]:
         """Other nodes that were not heard for a whole lease, and for how long."""
-        by_ear, told = self._reaper.silent_s, self.hearsay.silent_s
-        found = by_ear(state, at, self._lease_s) if self._leads() else told(state, at)
+        if self._leads():
+            found = self._reaper.silent_s(state, at, self._lease_s)
+            found.pop(self._own.node, None)
+            self.hearsay.heard(self._own.node, LeaderWord(silent_s=bounded(found)), at)  # for when it leads no more
+            return found
+        found = self.hearsay.silent_s(state, at)
         found.pop(self._own.node, None)
         return found
 
@@ -69,7 +73,8 @@ class ClusterView:
 
     def words(self, state: ClusterState) -> Mapping[str, JobWord]:
         """How jobs go on, here and elsewhere, as last heard."""
-        return {**(self._sightings.words(state) if self._leads() else self.hearsay.word.jobs), **self.own_words()}
+        own, others = self.own_words(), self._sightings.words(state) if self._leads() else self.hearsay.word.jobs
+        return own | {job: word for job, word in others.items() if job not in own}
 
     def word(self, state: ClusterState, at: float) -> LeaderWord:
         """What to tell the others, as their leader; at most FRESH_S old."""
@@ -81,7 +86,12 @@ class ClusterView:
         silent = self.silent_s(state, at)
         unfit = self._sightings.unfit(state)
         return LeaderWord(
-            silent_s={node: min(for_s, SILENT_S_MAX) for node, for_s in islice(silent.items(), NODES_MAX)},
+            silent_s=bounded(silent),
             unfit={node: one_line(why) for node, why in islice(unfit.items(), NODES_MAX)},
             jobs=dict(islice(self.words(state).items(), JOBS_MAX)),
         )
+
+
+def bounded(silent_s: Mapping[str, float]) -> dict[str, float]:
+    """As much as a word has room for."""
+    return {node: min(for_s, SILENT_S_MAX) for node, for_s in islice(silent_s.items(), NODES_MAX)}

@@ -70,6 +70,8 @@ def setback_of(state: ClusterState, game: str, kind: str) -> Setback:
             ended_at, reason = job.ended_at or 0.0, job.reason
         if (job.ended_at or 0.0) <= since:
             count, since = count + 1, job.queued_at
+        else:
+            since = max(since, job.queued_at)  # of those side by side the shortest is the try
     return Setback(count, ended_at, reason)
 
 

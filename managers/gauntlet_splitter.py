@@ -15,7 +15,6 @@ from managers.state.commands import Body, Cancel, Enqueue
 from managers.state.jobs import ASSIGNED, Job, JobStatus
 from managers.state.members import Member
 from managers.state.tasks import GauntletTask, PartTask
-from managers.versions import PROTOCOL_OLDEST, PROTOCOL_PARTS
 
 Told = Mapping[str, tuple[AheadChunk, ...]]  # what judges say that they will need, by job
 
@@ -66,10 +65,11 @@ class GauntletSplitter:
 
     def _places(self, state: ClusterState, job: Job, unfit: Mapping[str, str]) -> int:
         """How many parts may be under way: one for each other node that could play one now."""
-        members = state.members.values()
-        if any((it.protocol or PROTOCOL_OLDEST) < PROTOCOL_PARTS for it in members):
-            return 0  # who does not know what a part is would have another state
-        helpers = (it for it in members if it.node != job.node and it.node not in unfit and self._has_room(state, it))
+        helpers = (
+            it
+            for it in state.members.values()
+            if it.node != job.node and it.node not in unfit and self._has_room(state, it)
+        )
         return min(self._settings.evaluation.split_max, sum(1 for _ in helpers))
 
     def _has_room(self, state: ClusterState, member: Member) -> bool:

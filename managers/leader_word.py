@@ -45,10 +45,11 @@ class Hearsay:
         """As it came."""
         return self._word
 
-    def heard(self, leader: str, word: LeaderWord, at: float) -> None:
-        """The leader has answered."""
+    def heard(self, leader: str, word: LeaderWord | None, at: float) -> None:
+        """The leader has answered; None: that it does not lead, so there is no word."""
         self._leader, self._at = leader, at
-        self._word, self._word_at = word, at
+        if word is not None:
+            self._word, self._word_at = word, at
 
     def silent_s(self, state: ClusterState, at: float) -> dict[str, float]:
         """Members that are not heard, and for how long."""

@@ -70,7 +70,7 @@ class Seen:
     games_per_h: Mapping[str, float | None] = field(default_factory=dict)  # by node, as counted here
 
     def heard_ago_s(self, node: str) -> float | None:
-        """When a node was last heard; None where that is not known."""
+        """Seconds since a node was last heard; None where that is not known."""
         if node in self.silent_s or node not in self.sightings:
             return self.silent_s.get(node)
         return max(0.0, self.at - self.sightings[node].at)

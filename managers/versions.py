@@ -7,8 +7,7 @@ from managers.status_records import Versions
 from ringrift_core.game.rules_digest import RULES_DIGEST
 
 PROTOCOL = 2  # what nodes say to each other
-PROTOCOL_PARTS = 2  # from here on gauntlets may be split: older nodes know no such jobs
-PROTOCOL_OLDEST = 1  # that is still understood
+PROTOCOL_OLDEST = 2  # that is still understood
 
 
 def _installed() -> str:

@@ -104,8 +104,13 @@ class Mesh:
     def forwarder(self, tls: ssl.SSLContext | None = None) -> Forwarder:
         """What hands orders on to whoever leads."""
         pipeline, seat = self._pipeline, self._seat
-        leadership = Leadership(lambda: pipeline.office.held, self._leader, lambda: seat.trouble)
+        leadership = Leadership(lambda: pipeline.office.held, self._leader, lambda: seat.trouble, self._cut_off)
         return Forwarder(pipeline.identity.node, leadership, tls)
+
+    def _cut_off(self) -> str:
+        engine = self._seat.engine
+        has_own_trouble = isinstance(engine, RaftConsensus) and engine.standing is None  # the others may be well
+        return "" if has_own_trouble else self._seat.trouble
 
     def contacts(self) -> tuple[Contact, ...]:
         """Whom this node can ask when it has no state: the voters, else who leads."""

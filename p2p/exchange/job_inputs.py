@@ -75,7 +75,7 @@ class ExchangeInputs:
 
     async def _shards(self, task: TrainingTask) -> None:
         """The newest shards until the window is covered, those that are here included."""
-        with suppress(TimeoutError):  # whoever is slow holds up no training: what is known of it is seconds old
+        with suppress(TimeoutError):  # whoever is slow holds up no training: what is known of it will do
             async with asyncio.timeout(LOOK_S):
                 await self._peers.look()
         contents = await asyncio.to_thread(self._catalogue.look)

@@ -25,6 +25,7 @@ from ringrift_core.game.config_key import CONFIG_KEYS
 
 LOOK_S = 1.0
 STEP_S = 300.0  # for one look, its fetches included
+FETCH_S = 10.0  # for a chunk: whoever hangs holds up no other
 TRIES_MAX = 5  # of a chunk that cannot be fetched
 CLEAN_LOOKS = 60  # between two looks for files that nobody needs
 
@@ -72,9 +73,9 @@ class PartKeeper:
             if missing:
                 await self._offer(job, parts)
             came += sum(arrived)
-        if self._looks % CLEAN_LOOKS == 0:
-            await asyncio.to_thread(self.clean, state)
         self._looks += 1
+        if self._looks % CLEAN_LOOKS == 0:
+            await asyncio.to_thread(self.clean, self._state())
         return came
 
     def clean(self, state: ClusterState) -> int:
@@ -136,8 +137,9 @@ class PartKeeper:
         if digest is None or holder is None or not self._may_come(part):
             return False
         try:
-            await self._fetcher.fetch(digest, "part", part.game, [holder])
-        except (FetchError, StorageError) as error:
+            async with asyncio.timeout(FETCH_S):
+                await self._fetcher.fetch(digest, "part", part.game, [holder])
+        except (FetchError, StorageError, TimeoutError) as error:
             self._tries[digest] = self._tries.get(digest, 0) + 1
             logger.info("PART_SYNC: %s: %s", part.id, error)
             return False

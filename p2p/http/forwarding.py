@@ -51,7 +51,8 @@ class Leadership:
 
     leads: Callable[[], bool]  # whether it does itself
     leader: Callable[[], Leading | None]  # who else, None where nobody is known
-    trouble: Callable[[], str] = str  # why nothing can be written; "" when it can
+    trouble: Callable[[], str] = str  # why nothing can be written from here; "" when it can
+    cut_off: Callable[[], str] = str  # why nobody can write, as far as this node can tell; "" when somebody may
 
 
 class Forwarder:
@@ -118,7 +119,7 @@ class Forwarder:
         present = self._leadership.leader()
         if present is not None and present.node != leader.node:
             return f"{present.node} leads now"
-        return self._leadership.trouble()
+        return self._leadership.cut_off()
 
     async def _answer(self, request: web.Request, address: str) -> web.Response:
         if self._session is None:

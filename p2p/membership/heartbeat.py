@@ -21,7 +21,7 @@ from managers.state.members import LEADER
 from managers.state.record import Count, Record
 from managers.state.replica import JumpListener, Listener
 from p2p.consensus.following import Calls
-from p2p.http.node_calls import CallError
+from p2p.http.node_calls import CallError, CallRefused
 
 BEATS_PER_LEASE = 4
 ANSWER_BYTES_MAX = 1 << 19  # with the word on the most nodes and jobs
@@ -80,9 +80,11 @@ class Heartbeat:
         report: Callable[[Measured], NodeReport],
         clocks: Clocks,
         lease_s: float,
-        heard: Callable[[str, LeaderWord, float], None] = lambda _leader, _word, _at: None,
+        heard: Callable[[str, LeaderWord | None, float], None] = lambda _leader, _word, _at: None,
     ) -> None:
-        """`report` and `heard` are quick: called on the loop's thread. `heard` gets the leader's word, and when."""
+        """`report` and `heard` are quick: called on the loop's thread. `heard` gets the leader's word, and when;
+        None where it has answered without one.
+        """
         self._node = node
         self._calls = calls
         self._consensus = consensus
@@ -123,8 +125,7 @@ class Heartbeat:
         if office is None or office.node == self._node:
             self._answer, self.trouble = None, ""
             return
-        # without what is at its default: an older leader refuses what it does not know
-        body = self._report(self._measured).model_dump_json(exclude_defaults=True).encode()
+        body = self._report(self._measured).model_dump_json().encode()
         wall, began = self._clocks.wall(), self._clocks.monotonic()
         try:
             content = await self._calls.ask(
@@ -137,6 +138,8 @@ class Heartbeat:
             )
             answer = HeartbeatAnswer.model_validate_json(content)
         except (CallError, ValidationError) as error:
+            if isinstance(error, CallRefused):  # it is there all the same
+                self._heard(office.node, None, self._clocks.monotonic())
             self._failed(str(error) if isinstance(error, CallError) else f"{office.node}: its answer is none")
             return
         round_trip_s = self._clocks.monotonic() - began

@@ -1,8 +1,8 @@
 """RowPlayer: the chunks of one row in their order, whoever has played them.
 
 Chunks that others play are left to them while there are others to play. The one that is needed next is played here
-after all when somebody has had it for twice the time that it takes here; whoever was waited for in vain is waited for
-half as long the next time. So a row ends with the same chunks looked at in the same order as without help, and helpers
+after all when somebody has had it for twice the time that it takes here; after a wait in vain others are waited for
+half as long, until a part comes. So a row ends with the same chunks looked at in the same order as without help, and helpers
 that are slow, vanish or lie cost some time, never a verdict.
 """
 

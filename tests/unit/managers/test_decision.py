@@ -62,6 +62,16 @@ def test_jobs_that_fail_side_by_side_are_one_failure(cluster: Cluster):
     assert setback_of(cluster.state, GAME, "selfplay") == Setback(2, cluster.now, "its net is nowhere")
 
 
+def test_a_job_that_was_there_all_the_while_hides_no_row(cluster: Cluster):
+    long = cluster.queued(selfplay())
+    for _ in range(3):
+        cluster.later(10)
+        cluster.failed(cluster.queued(selfplay()))
+    cluster.later(10)
+    cluster.failed(long, "the last one")
+    assert setback_of(cluster.state, GAME, "selfplay") == Setback(3, cluster.now, "the last one")
+
+
 def test_a_row_whose_pause_is_over_is_looked_for_no_further_than_the_longest_pause(cluster: Cluster):
     """Or every look would go through all the jobs that are remembered."""
     cluster.failed(cluster.queued(training()))

@@ -68,12 +68,6 @@ def test_nodes_that_cannot_play_now_are_not_counted():
     assert told(idle, ahead(25, 57)) == ["+25"]
 
 
-def test_a_cluster_with_a_node_that_knows_no_parts_splits_nothing():
-    cluster = Splitting("b")
-    cluster.member("old", protocol=1)
-    assert told(cluster, ahead(25)) == []
-
-
 def test_a_part_that_failed_or_was_lost_is_not_tried_again():
     cluster = Splitting("b")
     assert told(cluster, ahead(25, 57, 89)) == ["+25"]

@@ -39,6 +39,8 @@ def test_a_leader_that_does_not_answer_for_a_lease_is_silent_and_a_new_one_has_a
     cluster.do(TakeRole(role=LEADER, node="c", session=1, lease_s=60.0, term=2))
     assert told.silent_s(cluster.state, 140.0) == {}
     assert told.silent_s(cluster.state, 171.0) == {"c": 31.0}
+    told.heard("c", None, 172.0)
+    assert told.silent_s(cluster.state, 173.0) == {}
 
 
 def test_a_node_that_does_not_lead_shows_what_the_leader_says(tmp_path: Path):
@@ -70,6 +72,20 @@ def test_the_leader_tells_of_silent_and_unfit_nodes_and_of_the_jobs_that_nodes_h
     assert told.silent_s == {"c": 40.0}
     assert told.unfit["b"].startswith("plays by other rules")
     assert told.jobs == {name: word}
+
+
+def test_a_leader_that_leads_no_more_goes_on_with_what_it_has_heard_itself(tmp_path: Path):
+    cluster, leads = led_by("a"), [False]
+    pipeline = pipeline_of(cluster, tmp_path)
+    pipeline.view._leads = lambda: leads[0]
+    pipeline.view.hearsay.heard("b", LeaderWord(silent_s={"c": 40.0}, unfit={"c": "disk"}), 900.0)
+    leads[0] = True
+    pipeline._reaper.decide(cluster.state, 1000.0)
+    pipeline._reaper.heard("c", 1, 1030.0)
+    assert pipeline.view.silent_s(cluster.state, 1035.0) == {"b": 35.0}
+    leads[0] = False
+    assert pipeline.view.silent_s(cluster.state, 1036.0) == {"b": 36.0}
+    assert pipeline.view.seen(cluster.state, 1036.0).unfit == {}
 
 
 def test_the_longest_word_fits_an_answer():

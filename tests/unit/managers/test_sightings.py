@@ -68,7 +68,8 @@ def test_older_protocols_other_rules_and_short_machines_get_no_jobs(told: NodeRe
 
 def test_before_a_report_of_this_session_the_record_speaks():
     cluster = members(
-        Join(node="a", session=2, cores=1, protocol=1, rules="e" * 64), Join(node="b", session=1, cores=1)
+        Join(node="a", session=2, cores=1, protocol=PRESENT.protocol, rules="e" * 64),
+        Join(node="b", session=1, cores=1),
     )
     seen = Sightings()
     seen.heard("a", report(1), NOW)

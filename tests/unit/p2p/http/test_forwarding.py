@@ -33,6 +33,7 @@ class Node:
     leads: bool
     leader: Leading | None = None
     trouble: str = ""
+    cut_off: str = ""
     silent: bool = False  # it answers nothing
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     done: list[tuple[str, str, str | None]] = field(default_factory=list)  # order, principal, handed on by
@@ -50,7 +51,7 @@ async def serving(node: Node, credentials: Credentials) -> AsyncIterator[TestCli
     gate = Access(credentials, None, frozenset(), None).gate(time.monotonic, time.monotonic)
     names = ("POST /admin/halt", "GET /admin/promote/{number}", "POST /admin/daemons/{name}/{action}", "GET /nodes")
     handlers: Handlers = dict.fromkeys(names, node.handle)
-    leadership = Leadership(lambda: node.leads, lambda: node.leader, lambda: node.trouble)
+    leadership = Leadership(lambda: node.leads, lambda: node.leader, lambda: node.trouble, lambda: node.cut_off)
     async with Forwarder(node.name, leadership) as forwarder:
         app = node_app(forwarded(handlers, forwarder), gate, RequestMetrics({}))
         async with TestClient(TestServer(app)) as client:
@@ -178,13 +179,13 @@ def test_a_leader_that_answers_nothing_is_given_up_when_it_is_known_to_lead_no_m
 
     async def run() -> None:
         async with pair(tokens()) as (first, second, client):
-            second.silent = True
+            second.silent, first.trouble = True, "its own disk is full, which says nothing of the leader"
             asked = asyncio.create_task(halted(client))
             await second.asked.wait()
             if "leads" in why:
                 first.leader = Leading("n", ("127.0.0.1:1",))
             else:
-                first.trouble = why
+                first.cut_off = why
             status, code, message = await asked
             assert (status, code) == (503, "leader_unreachable")
             assert f"l has not answered ({why}); what was asked may have been done or not" in message

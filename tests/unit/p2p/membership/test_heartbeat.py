@@ -1,7 +1,6 @@
 """Heartbeats: who tells whom, what the leader keeps, and that silence has a reason."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -29,9 +28,12 @@ class Cluster:
     def __init__(self, consensus: LocalConsensus[ClusterState, Result]) -> None:
         self.consensus = consensus
         self.asked: list[tuple[str, NodeReport]] = []
-        self.bodies: list[bytes] = []
-        self.down = False
+        self.heard: list[tuple[str, LeaderWord | None]] = []
+        self.down = self.refuses = False
         self.sequence = 0
+
+    def hear(self, leader: str, word: LeaderWord | None, _at: float) -> None:
+        self.heard.append((leader, word))
 
     async def do(self, *bodies: Body) -> None:
         for body in bodies:
@@ -45,7 +47,8 @@ class Cluster:
         assert (method, path) == ("POST", "/cluster/heartbeat")
         if self.down:
             raise Unreachable(node, "it is down")
-        self.bodies.append(body)
+        if self.refuses:
+            raise CallRefused(node, 409, "not_leader", "it does not lead", {})
         self.asked.append((node, NodeReport.model_validate_json(body)))
         await asyncio.sleep(0.5)
         return HeartbeatAnswer(epoch=1, wall=WALL + 3.25, known=True).model_dump_json().encode()
@@ -69,7 +72,7 @@ def run(test: Callable[[Cluster, Heartbeat], Awaitable[None]]) -> None:
                 )
 
             clocks = Clocks(lambda: WALL + loop.time(), loop.time)
-            heartbeat = Heartbeat("w", cluster, consensus, report, clocks, lease_s=40.0)
+            heartbeat = Heartbeat("w", cluster, consensus, report, clocks, 40.0, cluster.hear)
             await cluster.do(Found(cluster_id="c" * 32), *(Join(node=it, session=1, cores=1) for it in ("w", "v", "u")))
             await test(cluster, heartbeat)
 
@@ -114,11 +117,16 @@ def test_a_node_that_has_something_to_tell_tells_it_soon():
     run(test)
 
 
-def test_what_is_at_its_default_is_not_sent_so_that_an_older_leader_understands_the_rest():
+def test_a_leader_that_says_that_it_does_not_lead_is_there_all_the_same():
     async def test(cluster: Cluster, heartbeat: Heartbeat) -> None:
         await cluster.do(leads("v", 1))
         await heartbeat.tell()
-        assert set(json.loads(cluster.bodies[0])) == {"session", "versions"}
+        cluster.refuses = True
+        await heartbeat.tell()
+        cluster.down = True
+        await heartbeat.tell()
+        assert cluster.heard == [("v", LeaderWord()), ("v", None)]
+        assert heartbeat.trouble
 
     run(test)
 
