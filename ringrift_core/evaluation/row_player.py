@@ -2,8 +2,8 @@
 
 Chunks that others play are left to them while there are others to play. The one that is needed next is played here
 after all when somebody has had it for twice the time that it takes here; after a wait in vain others are waited for
-half as long, until a part comes. So a row ends with the same chunks looked at in the same order as without help, and helpers
-that are slow, vanish or lie cost some time, never a verdict.
+half as long, until a part comes. So a row ends with the same chunks looked at in the same order as without help, and
+helpers that are slow, vanish or lie cost some time, never a verdict.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
