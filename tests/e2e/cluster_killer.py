@@ -335,7 +335,8 @@ class Killer:
             for row in rows:
                 if row["type"] in TYPES:
                     self.ledger.note(name, row)
-        jobs = {job: self.cluster.ask(name, "GET", f"/jobs/{job}") for job in self.ledger.jobs}
+            known = tuple(self.ledger.jobs)
+        jobs = {job: self.cluster.ask(name, "GET", f"/jobs/{job}") for job in known}
         return {job: it for job, it in jobs.items() if "status" in it}, rows, rows[0]["seq"] if gap and rows else 0
 
     def _champions(self) -> None:
