@@ -40,7 +40,7 @@ class Ref(Said):
     at: Annotated[int, Field(ge=0, lt=10**12)]  # unix seconds: when a shard was made, when another file came
     own: bool  # made here, not fetched
     rows: Annotated[int, Field(ge=0, lt=1 << 53)] = 0  # of a shard
-    games: Annotated[int, Field(ge=0, lt=1 << 53)] = 0  # of a shard; 0: an older node does not say
+    games: Annotated[int, Field(ge=0, lt=1 << 53)] = 0  # of a shard
     manifest: Digest | None = None  # of a shard: its manifest, a blob of its own
 
     @property
